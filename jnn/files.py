@@ -265,21 +265,24 @@ class JsonLines:
         rows = [self._row(number, line) for number, line in enumerate(self._lines(), start=1)]
         return [{name: _unword(value) for name, value in row.items()} for row in rows]
 
-    def truncate(self, step: int) -> None:
-        """Drop the rows after ``step``, which a resumed run is going to write again."""
+    def truncate(self, step: int, most: int | None = None) -> None:
+        """Drop the rows after ``step``, which a resumed run is going to write again.
+
+        Of the others the first ``most`` are kept, where that is given.
+        """
         self.close()
-        kept = self._until(step)
+        kept = self._until(step)[:most]
         if self.path.exists():
             with writable(self.path):
                 self._opened(kept)
 
-    def digest(self, step: int | None = None) -> dict[str, int]:
+    def digest(self, step: int | None = None, most: int | None = None) -> dict[str, int]:
         """The size and the CRC-32 of the rows so far, by which a change is detected.
 
-        With a ``step`` they are those of the rows up to it.
+        With a ``step`` they are those of the rows up to it, the first ``most`` where that is given.
         """
         if step is not None:
-            size, crc32 = _checksum(b"".join(self._until(step)))
+            size, crc32 = _checksum(b"".join(self._until(step)[:most]))
         elif self._stream is None:
             size, crc32 = _checksum(b"".join(self._lines()))
         else:

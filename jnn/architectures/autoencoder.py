@@ -100,7 +100,7 @@ class ConvolutionalAutoencoderConfig:
         """Refuse what does not fit together."""
         check_settings(self)
         name = "ConvolutionalAutoencoderConfig"
-        if len(self.shape) != 3 or not self.channels:
+        if not self.channels:
             got = f"shape={self.shape!r}, channels={self.channels!r}"
             expected = "a shape (height, width, channels) and at least one convolution"
             raise mistake(name, got=got, expected=expected)

@@ -70,7 +70,7 @@ class GANConfig:
     def __post_init__(self):
         """Refuse what does not fit together."""
         check_settings(self)
-        if len(self.shape) != 3 or not self.channels:
+        if not self.channels:
             got = f"shape={self.shape!r}, channels={self.channels!r}"
             raise mistake(
                 "GANConfig",

@@ -6,7 +6,7 @@ from types import UnionType
 from typing import Any
 
 from jnn.errors import mistake
-from jnn.integers import check_fraction, check_integer
+from jnn.integers import as_integer, check_fraction, check_integer
 from jnn.literals import check_literals
 
 
@@ -16,7 +16,8 @@ def check_settings(config: Any) -> None:
     ``Literal``       one of its values
     ``int``           1 or more; 0 too where that is the default, which then means none, or the
                       usual number
-    ``tuple`` of int  each 1 or more; of ``int | tuple``, each as the int
+    ``tuple`` of int  each 1 or more, and as many as the type has; of ``int | tuple``, each as the
+                      int
     ``dropout``       from 0 to below 1
 
     >>> @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,15 +33,23 @@ def check_settings(config: Any) -> None:
     for field in dataclasses.fields(config):
         value, hint = getattr(config, field.name), hints[field.name]
         kinds = typing.get_args(hint) if isinstance(hint, UnionType) else (hint,)
-        takes_several = any(typing.get_origin(kind) is tuple for kind in kinds)
+        several = next((kind for kind in kinds if typing.get_origin(kind) is tuple), None)
         least = 0 if field.default == 0 else 1
-        if takes_several and isinstance(value, tuple | list):
+        if several and isinstance(value, tuple | list):
+            of = typing.get_args(several)
+            if Ellipsis not in of and len(value) != len(of):
+                expected = f"{len(of)} integers"
+                if field.name == "shape":
+                    expected = "a shape (height, width, channels)"
+                raise mistake(caller, got=f"{field.name}={value!r}", expected=expected)
             for i, item in enumerate(value):
                 check_integer(caller, f"{field.name}[{i}]", item, least=least)
         elif int in kinds:
             check_integer(caller, field.name, value, least=least)
-        elif takes_several:
-            got, remedy = f"{field.name}={value!r}", f"A single one is {field.name}=({value!r},)."
+        elif several:
+            is_one = as_integer(value) is not None and Ellipsis in typing.get_args(several)
+            remedy = f"A single one is {field.name}=({value!r},)." if is_one else ""
+            got = f"{field.name}={value!r}"
             raise mistake(caller, got=got, expected="a tuple of integers", remedy=remedy)
         elif field.name == "dropout":
             check_fraction(caller, "dropout", value, ends="[)")

@@ -62,12 +62,7 @@ class DenoiserConfig:
         """Refuse what does not fit together."""
         check_settings(self)
         factor = self.patch * 2 ** (len(self.channels) - 1)
-        if (
-            not self.channels
-            or len(self.shape) != 3
-            or self.shape[0] % factor
-            or self.shape[1] % factor
-        ):
+        if not self.channels or self.shape[0] % factor or self.shape[1] % factor:
             got = f"shape={self.shape!r}, channels={self.channels!r}, patch={self.patch}"
             raise mistake(
                 "DenoiserConfig",

@@ -94,8 +94,9 @@ def logged(folder: Path) -> list[dict[str, Any]]:
     rows = log.rows()
     steps = sorted(int(path.name) for path in checkpoints.glob("[0-9]*") if path.name.isdecimal())
     step, host = _newest(checkpoints, steps)[:2]
-    is_whole = sum(row["step"] <= step for row in rows) == host.get("rows")
-    if is_whole and host.get("log") not in (None, log.digest(step)):
+    known = host.get("rows")
+    is_whole = known is not None and sum(row["step"] <= step for row in rows) >= known
+    if is_whole and host.get("log") not in (None, log.digest(step, known)):
         raise altered(log.path, step, "Put a copy of the file back.")
     return rows
 

@@ -96,7 +96,8 @@ class Run:
     direction, the step and the value by which params were kept; None where the last ones were.
     ``resumed_on`` has the steps from which it went on under other conditions, such as another
     processor or version of JAX, and what changed. ``stepped`` is called with each step that
-    training has come to, and with None at its end; ``home`` is ``folder``, but for `Run.follow`.
+    training has come to, and with None at its end; ``trained`` is the step at which a training of
+    this process has ended, None before; ``home`` is ``folder``, but for `Run.follow`.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Run:
         self.start: dict[str, str] | None = record.get("start")
         self.kept: dict[str, Any] | None = None
         self.resumed_on: list[dict[str, Any]] = []
+        self.trained: int | None = None
         self.stepped: Callable[[int | None], Any] = lambda at: None
         self.home = folder
         self._before: Path | None = None

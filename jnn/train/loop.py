@@ -24,7 +24,7 @@ import numpy as np
 
 from jnn import threefry
 from jnn.data.batches import take
-from jnn.errors import mistake
+from jnn.errors import JnnError, mistake
 from jnn.integers import check_integer
 from jnn.processes import Together, here
 from jnn.runs.run import Run
@@ -92,6 +92,8 @@ class Ledger:
     """Steps whose update was not finite and was skipped."""
     window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     """Metrics of the steps since the last log."""
+    tail: bool = False
+    """Whether the last row of the log has what the window has, which more steps are to fill."""
     done: bool = False
     """Whether training stopped early, before ``planned`` steps, when patience ran out."""
     planned: int = 0
@@ -107,16 +109,11 @@ class Ledger:
             self.window.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
-        """The mean of each metric over the window, which is then emptied.
-
-        The learning rate is that of the last step.
-        """
-        row = {
+        """The mean of each metric over the window; of the learning rate that of the last step."""
+        return {
             f"train/{name}": values[-1] if name == "learning_rate" else sum(values) / len(values)
             for name, values in self.window.items()
         }
-        self.window = {}
-        return row
 
     def judge(self, at: int, value: float, *, lowest: bool, patience: int) -> bool:
         """Whether to keep the params of this step.
@@ -176,15 +173,20 @@ def fit(
     ``skip_bad``          how many updates that are not finite may be skipped before training counts
                           as diverged
     ``log_every``         steps between two rows of training metrics, which are means over these
-                          steps (default: a tenth of an epoch); the last row has what is left
+                          steps (default: a tenth of an epoch); the last row has what is left,
+                          until a resumed run takes more steps
     ``checkpoint_every``  seconds between two checkpoints; does not affect the result of the run
     ``quiet``             show no progress; a run has its own option for this
 
     Raises `Diverged` where a loss, gradient, param or state is not finite, with the last good state
     saved, and `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved. After both,
-    ``jnn resume`` continues the run bit for bit.
+    ``jnn resume`` continues the run bit for bit. Raises `JnnError` where an earlier call has
+    trained in this run, unless this one goes on from the ``train_state`` that it returned.
     """
-    check_integer("fit", "patience", patience, least=0)
+    counts = {"epochs": epochs, "patience": patience, "skip_bad": skip_bad}
+    counts |= {"log_every": log_every or 0, "evaluate_every": evaluate_every or 0}
+    for name, value in counts.items():
+        check_integer("fit", name, value, least=0)
     if patience and best is None:
         raise mistake(
             "fit",
@@ -220,6 +222,9 @@ def fit(
             seconds = time.perf_counter() - started
             pace = _next_pace(pace, seconds, feed.most_steps)
             recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
+            if ledger.tail:
+                recorder.drop_tail(at)
+                ledger.tail = False
             at = _log(rows, at, log_every, ledger, recorder)
             if trouble:
                 batch = partial(feed.batch_of, piece, key, jnp.int32(at))
@@ -229,9 +234,9 @@ def fit(
             if on_evaluate and is_time:
                 on_evaluate(at, *gathered(_guess(train_state)))
             if evaluate and is_time:
-                values = evaluated(evaluate, *_guess(train_state))
+                values = _floats(evaluated(evaluate, *_guess(train_state)))
                 if processes.count > 1:  # which may round differently
-                    values = processes.told(partial(_floats, values))
+                    values = processes.told(lambda values=values: values)
                 recorder.row(at, values)
                 if best and ledger.judge(
                     at, _watched(values, best), lowest=lowest, patience=patience
@@ -240,6 +245,7 @@ def fit(
             ending = at == steps or ledger.done
             if ending and ledger.window:
                 recorder.row(at, ledger.means())
+                ledger.tail = True
             recorder.line(at, last=ending)
             is_due = time.perf_counter() - saved >= checkpoint_every
             pace, is_due, signum = together.decide(pace, is_due, stop.signum, at_once=is_time)
@@ -248,6 +254,8 @@ def fit(
                 saved = time.perf_counter()
             if signum:
                 recorder.interrupted(signum)
+    if run:
+        run.trained = at
     if ledger.best is None:  # no metric is monitored, or none was finite
         kept = _guess(train_state)
     elif run and best:
@@ -282,10 +290,14 @@ def _begin(
     They are those of the last checkpoint, or of the start. A run that stopped early and is resumed
     with another number of ``steps`` continues, with its patience reset.
     """
+    began = int(train_state.step)
     train_state = _copy(train_state)
     kept = _copy(_guess(train_state)) if keep_best else ()
     ledger = Ledger(planned=steps)
     if restored := recorder.restore((train_state, kept)):
+        trained = recorder.run.trained if recorder.run else None
+        if trained not in (None, began):
+            raise _second(began, trained)
         (train_state, kept), ledger = restored.tree, Ledger.from_json(restored.host)
         if ledger.done and ledger.planned != steps:
             at = int(train_state.step)
@@ -293,6 +305,16 @@ def _begin(
             ledger.done, ledger.worse = False, 0
         ledger.planned = steps
     return train_state, kept, ledger
+
+
+def _second(began: int, trained: int) -> JnnError:
+    """The error for another training in a run, which would be taken for the first one resumed."""
+    return mistake(
+        "fit",
+        got=f"a train state of step {began:,} in a run that was trained to step {trained:,}",
+        expected="the train_state that the earlier call returned, to go on with it",
+        remedy="For another training, give one of the two no run, or a Run.create of its own.",
+    )
 
 
 def _guess(train_state: TrainState) -> tuple[Any, Any]:
@@ -373,11 +395,18 @@ def _log(
         ledger.gather(row)
         if at % every == 0:
             recorder.row(at, ledger.means())
+            ledger.window = {}
     return at
 
 
 def _floats(values: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
+    """What ``evaluate`` returned, as Python's numbers."""
+    try:
+        return {name: float(value) for name, value in values.items()}
+    except (AttributeError, TypeError, ValueError):
+        got = f"evaluate that returned {values!r}"[:200]
+        expected = "one number for each name, as {'validation/loss': 0.3}"
+        raise mistake("fit", got=got, expected=expected) from None
 
 
 def _copy(tree: Any) -> Any:
@@ -393,6 +422,10 @@ def _read(
     The latter also name the leaf that was not finite.
     """
     metrics = dict(metrics)
+    for name, values in metrics.items():
+        if values.ndim != 1:
+            got = f"a metric {name!r} of shape {values.shape[1:]} from the objective"
+            raise mistake("fit", got=got, expected="one number", remedy="Take a mean.")
     taken = int(metrics.pop("taken").sum())
     finite, leaf = metrics.pop("finite"), metrics.pop("bad_leaf")
     rows = [{name: float(values[i]) for name, values in metrics.items()} for i in range(taken)]

@@ -1,7 +1,7 @@
 """Where two runs part: the first step that differs, and what differs there first."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,19 +84,34 @@ def first_row(
 ) -> tuple[int, str, Any, Any] | None:
     """The first step at which the logs of two runs differ, with the metric and both values.
 
-    ``rows`` are those of ``metrics.jsonl``. Steps that only one of them logs do not count, and nor
-    do metrics that only one has.
+    ``rows`` are those of ``metrics.jsonl``, of which `in_common` are compared.
 
     >>> first_row([{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4}], [{"step": 2, "loss": 0.3}])
     (2, 'loss', 0.4, 0.3)
     """
+    for step, name, value, other in in_common(rows, others):
+        if value != other and not (_is_nan(value) and _is_nan(other)):
+            return step, name, value, other
+    return None
+
+
+def in_common(
+    rows: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[int, str, Any, Any]]:
+    """The step, the metric and both values, of all that two logs have in common.
+
+    Metrics of training are means over the steps since the row before: those of other steps have
+    nothing in common.
+
+    >>> rows = [{"step": 3, "train/loss": 0.5}, {"step": 6, "train/loss": 0.4}]
+    >>> list(in_common(rows, [{"step": 6, "train/loss": 0.45, "validation/loss": 0.3}]))
+    []
+    """
     a, b = _by_step(rows), _by_step(others)
     for step in sorted(a.keys() & b.keys()):
-        for name, value in a[step].items():
-            other = b[step].get(name, value)
-            if value != other and not (_is_nan(value) and _is_nan(other)):
-                return step, name, value, other
-    return None
+        for name in a[step]:
+            if name in b[step] and a[step][name][0] == b[step][name][0]:
+                yield step, name, a[step][name][1], b[step][name][1]
 
 
 def last_checkpoints(a: Side, b: Side) -> tuple[int, list[Difference]] | None:
@@ -235,11 +250,18 @@ def _how(a: np.ndarray, b: np.ndarray) -> str:
     return f"{count}, by {most:.3g} at most" if is_inexact else count
 
 
-def _by_step(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
-    """All that was logged at each step."""
-    logged: dict[int, dict[str, Any]] = {}
+def _by_step(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, tuple[int, Any]]]:
+    """All that was logged at each step: the step after which its mean begins, and the value."""
+    logged: dict[int, dict[str, tuple[int, Any]]] = {}
+    before: dict[str, int] = {}
     for row in rows:
-        logged.setdefault(row["step"], {}).update(row)
+        of_step = logged.setdefault(row["step"], {})
+        for name, value in row.items():
+            if name == "step":
+                continue
+            of_step[name] = before.get(name, 0), value
+            if name.startswith("train/"):
+                before[name] = row["step"]
     return logged
 
 

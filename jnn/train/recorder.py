@@ -39,6 +39,7 @@ class Recorder:
         self.say = run.say if run else partial(_tell, quiet)
         self._open = contextlib.ExitStack()
         self._checkpoints: Checkpoints | None = None
+        self._is_whole = False
         if run:
             self._open.push(self._rescue)
             self._conditions, processes = conditions(), here()
@@ -59,17 +60,19 @@ class Recorder:
     def restore(self, like: Any):
         """The newest checkpoint that verifies, or None.
 
-        The rows logged after it are dropped, since these steps are repeated.
+        The rows logged after it are dropped, since these steps are repeated, and so are those that
+        the experiment has logged of its step after training.
         """
         restored = self._checkpoints.restore(like) if self._checkpoints else None
+        logged = restored.host.pop("rows", 0) if restored else None
         if self.run:
             if self.run.metrics.rows() and not restored:
                 self.say("no checkpoint to continue from: training begins again at step 0")
-            self.run.metrics.truncate(restored.step if restored else 0)
+            self.run.metrics.truncate(restored.step if restored else 0, logged)
             self.rows = self.run.metrics.rows()
-        if not restored:
+        if not restored or logged is None:
             return None
-        logged, digest = restored.host.pop("rows", 0), restored.host.pop("log", None)
+        digest = restored.host.pop("log", None)
         for note in restored.notes:
             self.say(note)
         was = restored.host.pop("conditions", self._conditions)
@@ -79,15 +82,22 @@ class Recorder:
             self.say(other_conditions(changed, f"step {restored.step}"))
         if self.run:
             self.run.resumed_on = resumed_on
-        if len(self.rows) != logged:
+        self._is_whole = len(self.rows) == logged
+        if len(self.rows) not in (logged, logged - restored.host.get("tail", False)):
             self.say(
                 f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step "
                 f"{restored.step}; the others are lost"
             )
-        elif self.run and digest not in (None, self.run.metrics.digest()):
+        elif self._is_whole and self.run and digest not in (None, self.run.metrics.digest()):
             remedy = "Put a copy of the file back, or delete it to resume without these rows."
             raise altered(self.run.metrics.path, restored.step, remedy)
         return restored
+
+    def drop_tail(self, at: int) -> None:
+        """Drop the last row up to step ``at``, unless it was dropped before the run was killed."""
+        if self.run and self._is_whole:
+            self.rows.pop()
+            self.run.metrics.truncate(at, len(self.rows))
 
     def start(self, at: int, steps: int) -> Progress:
         """Begin to show progress, from step ``at`` on.
@@ -189,7 +199,9 @@ class Recorder:
                 f" The state of step {at} is saved, but with the same settings and data "
                 f"{self.run.resume_command} ends at this step again."
             )
-            if "learning_rate" in self.run.config:
+            if rows:
+                message += " Begin a new run with the mended data."
+            elif "learning_rate" in self.run.config:
                 message += (
                     " Add --learning-rate to resume it with a smaller one, or begin a new run "
                     "where its params are too large already."

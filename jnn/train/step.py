@@ -7,7 +7,7 @@ are the usual ones.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -181,7 +181,7 @@ def slope(
     """
     scale = train_state.loss_scale.value if train_state.loss_scale else 1.0
     evaluate = lambda params, state, batch, key: _scaled(
-        objective(params, state, batch, key), scale
+        _checked(objective(params, state, batch, key), state), scale
     )
     find = _gradient(evaluate, accumulate)
     find = divide(find) if divide else find
@@ -191,6 +191,23 @@ def slope(
     if train_state.loss_scale:
         gradient = jax.tree.map(lambda leaf: leaf / scale, gradient)
     return (loss / scale, aux), gradient
+
+
+def _checked(result: Any, state: Any) -> Any:
+    """The result of an objective; raises `JnnError` where it is not what `Objective` says."""
+    expected = "a scalar loss and a tuple of the state and a dict of metrics"
+    remedy = "Return loss, (state, {}), with the state that model.apply returns."
+    match result:
+        case (loss, (new, Mapping())):
+            if jnp.shape(loss) or not jnp.isrealobj(loss):
+                got = f"a loss of shape {jnp.shape(loss)} and dtype {jnp.result_type(loss)}"
+                raise mistake("objective", got=got, expected="a real scalar", remedy="Take a mean.")
+            was, now = jax.tree.structure(state), jax.tree.structure(new)
+            if was != now:
+                got, expected = f"a new state {now}", f"one like the state that it was given, {was}"
+                raise mistake("objective", got=got, expected=expected, remedy=remedy)
+            return result
+    raise mistake("objective", got=f"{result!r}"[:100], expected=expected, remedy=remedy)
 
 
 def _scaled(result, scale):

@@ -66,7 +66,8 @@ class Trained(NamedTuple):
 def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
     """``begin(key, traced) -> member`` and ``epoch(member, traced, data) -> member, row``.
 
-    ``traced`` has settings of `TRACED` by name. Both are pure, and can be vmapped over members.
+    ``traced`` has settings of `TRACED` by name. Both are pure, and can be vmapped over members. A
+    row has means over the epoch, and the learning rate of its last step.
     """
     check(config)
     if task.feed.stream:
@@ -94,7 +95,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
             one, member.train_state, length=task.feed.steps_per_epoch
         )
         row = {
-            f"train/{name}": jnp.mean(values)
+            f"train/{name}": values[-1] if name == "learning_rate" else jnp.mean(values)
             for name, values in metrics.items()
             if name not in ("finite", "bad_leaf")
         }

@@ -146,7 +146,7 @@ def test_captured_values_read_well():
         (
             {"shape": (28, 28)},
             (
-                r"ConvolutionalAutoencoderConfig: got shape=\(28, 28\), .* expected a shape "
+                r"ConvolutionalAutoencoderConfig: got shape=\(28, 28\), expected a shape "
                 r"\(height, width, channels\)"
             ),
         ),

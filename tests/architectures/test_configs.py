@@ -5,10 +5,12 @@ import importlib
 import pkgutil
 import typing
 
+import numpy as np
 import pytest
 
 import jnn
 import jnn.architectures
+from jnn.architectures.mlp import MLPConfig
 
 NEEDED = {
     "outputs": 2,
@@ -47,9 +49,20 @@ def wrong_values() -> list:
                 found.append((config, name, "nonsense"))
             elif kind in (int, tuple[int, ...]):
                 found.append((config, name, -1 if kind is int else (-1,)))
+            elif typing.get_origin(kind) is tuple:
+                found.append((config, name, (8,) * (len(typing.get_args(kind)) - 1)))
             elif name == "dropout":
                 found.append((config, name, 1.5))
     return found
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"), [(8, " A single one is hidden=(8,)."), ("84", ""), (np.array([8, 4]), "")]
+)
+def test_what_is_no_tuple_is_told_of_a_single_one_where_it_is_one(value, remedy):
+    with pytest.raises(jnn.JnnError) as raised:
+        MLPConfig(outputs=2, hidden=value)
+    assert str(raised.value).endswith(f"hidden={value!r}, expected a tuple of integers.{remedy}")
 
 
 @pytest.mark.parametrize("config", configs(), ids=lambda config: config.__name__)

@@ -176,7 +176,7 @@ def test_two_players_learn_what_each_class_looks_like(normalization):
         (
             {"shape": (28, 28)},
             (
-                r"got shape=\(28, 28\), channels=\(128, 64\), expected a shape "
+                r"got shape=\(28, 28\), expected a shape "
                 r"\(height, width, channels\)"
             ),
         ),

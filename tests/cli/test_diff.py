@@ -1,6 +1,7 @@
 """`jnn diff`, on records of runs and on runs."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,10 @@ def run_of(folder, losses, *, experiment="noisy", **settings):
     return str(folder)
 
 
+def epochs_of(folder):
+    return str(json.loads((Path(folder) / "config.json").read_text())["config"]["epochs"])
+
+
 def diff(capsys, *words):
     code = main(["diff", *words])
     return code, capsys.readouterr().out
@@ -33,14 +38,23 @@ def test_the_logs_and_settings_of_two_runs(tmp_path, capsys):
     code, out = diff(capsys, a, b, "--logs", "--json")
     report = json.loads(out)
     assert (code, report["logs"]) == (1, {"step": 3, "metric": "train/loss", "values": [0.3, 0.2]})
+    assert report["resumed"] == [[], []]
     assert report["settings"] == {"seed": [0, 3]}
     assert report["environment"]["versions.jax"][1] == "0.9"
     code, out = diff(capsys, a, b, "--logs")
     assert (code, out.splitlines()[0]) == (1, "The logs of the runs part at step 3")
     same = run_of(tmp_path / "same", [0.5, 0.4])
+    with Run.open(same, epochs=12, options=RunOptions(quiet=True)) as run:
+        run.take_first_step()
+    out = diff(capsys, a, same, "--logs")[1]
+    assert "second run was resumed with other settings than it began with: epochs: 10 -> 12." in out
     code, out = diff(capsys, a, same, "--logs")
     assert code == 0
     assert out.startswith("The runs are the same: the logs of all 2 steps in common\n")
+    rows = (tmp_path / "same/metrics.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "same/metrics.jsonl").write_text(rows[1].replace("0.4", "0.45"))
+    code, out = diff(capsys, a, same, "--logs")
+    assert (code, out.splitlines()[0]) == (0, "The logs have no step in common")
     write_json(tmp_path / "same/status.json", {"state": "diverged"})
     out = diff(capsys, a, same, "--logs")[1]
     assert "The first run has logged 3 steps (done), the second 2 (diverged)." in out
@@ -77,3 +91,10 @@ def test_two_runs_of_an_experiment(tmp_path, capsys):
     assert parts["update"]["differ"][0]["path"].startswith("params/")
     assert report["not_as_logged"] == ["", ""]
     assert report["parting"]["step"] <= report["logs"]["step"]
+    assert main(["resume", folders["same"], "--epochs", "+1", "--offline", "--quiet"]) == 0
+    longer = str(tmp_path / "longer")
+    assert main([*train, "--epochs", epochs_of(folders["same"]), "--out", longer]) == 0
+    capsys.readouterr()
+    code, out = diff(capsys, folders["same"], longer, "--offline")
+    assert code == 1
+    assert out.splitlines()[0].endswith("where they ran, or the settings before a resume")

@@ -52,12 +52,12 @@ def started(rate=1e-2, loss=objective):
     return train_state, jax.jit(make_step(loss, optimizer))
 
 
-def train(run=None, *, data=DATA, rate=1e-2, evaluate=None, **options):
-    train_state, step = started(rate)
+def train(run=None, *, data=DATA, rate=1e-2, evaluate=None, train_state=None, **options):
+    first, step = started(rate)
     settings = {"epochs": 4, "best": "validation/loss", "lowest": True, "log_every": 3, **options}
     return fit(
         step,
-        train_state,
+        train_state or first,
         in_memory(data, 8),
         evaluate=evaluate or losses,
         run=run,
@@ -235,6 +235,42 @@ def test_more_epochs_go_on_from_the_end(tmp_path, whole):
     assert longer.history == whole[0].history
 
 
+def test_a_second_training_in_a_run_is_not_taken_for_the_first(tmp_path, whole):
+    with start(tmp_path / "run") as run:
+        train_state = train(run, epochs=2).train_state
+        with pytest.raises(JnnError, match="state of step 0 in a run that was trained to step 12"):
+            train(run, epochs=4)
+        longer = train(run, epochs=4, train_state=train_state)
+    assert_same_bits(longer.train_state, whole[0].train_state)
+    assert longer.history == whole[0].history
+
+
+def test_the_last_row_of_an_unfinished_window_gives_way_to_the_whole_one(tmp_path):
+    windows = {"epochs": 4, "log_every": 5}
+    whole = train(**windows).history
+    with start(tmp_path / "short") as run:
+        short = train(run, **windows | {"epochs": 2}).history
+    left = [row["train/loss"] for row in train(epochs=2, log_every=1).history if len(row) > 2]
+    assert short[-1]["step"] == 12
+    assert short[-1]["train/loss"] == np.mean(left[10:])
+    rows = (tmp_path / "short/metrics.jsonl").read_bytes()
+    options = RunOptions(quiet=True)
+    with Run.open(tmp_path / "short", epochs=2, options=options) as run:  # no step is left
+        assert train(run, **windows | {"epochs": 2}).history == short
+    with pytest.raises(JnnError), Run.open(tmp_path / "short", epochs=1, options=options) as run:
+        train(run, **windows | {"epochs": 1})
+    assert (tmp_path / "short/metrics.jsonl").read_bytes() == rows
+    with pytest.raises(KeyError), Run.open(tmp_path / "short", epochs=4, options=options) as run:
+        run.timings.write = lambda *row: {}["killed after a step"]
+        train(run, **windows)
+    with pytest.raises(KeyError), Run.open(tmp_path / "short", epochs=4, options=options) as run:
+        run.metrics.write = lambda *row: {}["killed at the next row"]
+        train(run, **windows)
+    with Run.open(tmp_path / "short", epochs=4, options=options) as run:
+        assert train(run, **windows).history == whole
+    assert "are lost" not in (tmp_path / "short/log.txt").read_text()
+
+
 @functools.cache
 def spoiled(*bad_steps):
     """The objective, with a loss that is NaN at some steps: the state counts them."""
@@ -332,6 +368,14 @@ def test_bad_updates_may_be_left_out(capsys):
             "fit: got patience=2 and no best, expected the metric that patience applies to",
         ),
         ({"patience": "2"}, "fit: got patience='2', expected an integer >= 0"),
+        ({"epochs": 1.5}, r"fit: got epochs=1\.5, expected an integer >= 0"),
+        ({"skip_bad": -1}, "fit: got skip_bad=-1, expected an integer >= 0"),
+        ({"log_every": 2.5}, r"fit: got log_every=2\.5, expected an integer >= 0"),
+        ({"evaluate_every": -2}, "fit: got evaluate_every=-2, expected an integer >= 0"),
+        *(
+            ({"evaluate": lambda params, state, value=value: value}, "fit: got evaluate that ret")
+            for value in (0.5, None, {"validation/loss": jnp.ones(3)}, {"validation/loss": "low"})
+        ),
         (
             {"best": "validation/accuracy"},
             "fit: got best='validation/accuracy', expected a metric that evaluate returns: "
@@ -341,7 +385,18 @@ def test_bad_updates_may_be_left_out(capsys):
 )
 def test_what_cannot_be_watched_is_refused(options, message):
     with pytest.raises(JnnError, match=message):
-        train(epochs=1, **options)
+        train(**{"epochs": 1} | options)
+
+
+def test_a_metric_of_the_objective_that_is_no_number_is_refused():
+    def several(params, state, batch, key):
+        loss, (state, _) = objective(params, state, batch, key)
+        return loss, (state, {"of_classes": jnp.ones(3)})
+
+    train_state, step = started(loss=several)
+    message = r"fit: got a metric 'of_classes' of shape \(3,\) from the objective, expected one num"
+    with pytest.raises(JnnError, match=message):
+        fit(step, train_state, in_memory(DATA, 8), epochs=1)
 
 
 def test_a_best_that_nothing_evaluates_is_refused():

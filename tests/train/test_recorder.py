@@ -10,10 +10,11 @@ import jax
 import numpy as np
 import pytest
 
-from jnn.errors import JnnError
+from jnn.errors import Diverged, JnnError
 from jnn.runs import Run, RunOptions
 from jnn.runs.environment import conditions
 from jnn.runs.folders import hash_of
+from jnn.runs.loading import logged
 from jnn.train import in_memory
 from jnn.train.loop import Ledger
 from jnn.train.recorder import Recorder
@@ -94,6 +95,22 @@ def test_a_row_that_was_altered_is_refused_and_later_rows_do_not_matter(folder, 
     assert restore(folder)[0].step == 10
 
 
+def test_a_row_that_an_experiment_logs_after_training_is_written_anew(folder):
+    before = (folder / "metrics.jsonl").read_bytes()
+    with Run.open(folder, options=QUIET) as run:
+        run.metrics.write(10, {"test/own": 0.5})
+    assert len(logged(folder)) == 11
+    text = (folder / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text(text.replace('"train/loss": 0.3', '"train/loss": 0.7'))
+    with pytest.raises(JnnError, match="rows up to step 10 that were altered"):
+        logged(folder)
+    (folder / "metrics.jsonl").write_text(text)
+    _, rows, log = restore(folder)
+    assert [row["step"] for row in rows] == list(range(1, 11))
+    assert (folder / "metrics.jsonl").read_bytes() == before
+    assert "are lost" not in log
+
+
 def test_without_checkpoints_a_run_begins_anew(folder):
     for path in (folder / "checkpoints").glob("*/manifest.json"):
         path.unlink()
@@ -160,6 +177,25 @@ def test_a_run_goes_on_with_another_learning_rate_when_it_is_told(folder):
 def test_a_run_goes_on_with_the_same_precision_alone(folder):
     with jax.enable_x64(True), pytest.raises(JnnError, match="jax_enable_x64: not in the check"):
         restore(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "advice", "other"),
+    [
+        (np.nan, "Begin a new run with the mended data.", "--learning-rate"),
+        (1.0, "Add --learning-rate to resume it with a smaller one", "data."),
+    ],
+)
+def test_a_smaller_learning_rate_is_no_remedy_for_data_that_is_not_finite(
+    tmp_path, value, advice, other
+):
+    with (
+        pytest.raises(Diverged, match=advice) as raised,
+        Run.create("test", Config(), out=tmp_path / "run", options=QUIET) as run,
+        record(run) as recorder,
+    ):
+        recorder.diverged(2, "Step 3 is not finite.", {"x": np.full(4, value)})
+    assert other not in str(raised.value)
 
 
 def test_what_changes_bits_is_said_where_a_run_goes_on_and_in_its_summary(folder, monkeypatch):

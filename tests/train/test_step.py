@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import jnn
+from jnn.errors import JnnError
 from jnn.train import TrainState, in_memory, init_train_state, make_step, make_steps, seed_key
 from jnn.train.step import leaf_names
 from tests.train.same import assert_same_bits
@@ -224,6 +225,31 @@ def test_parts_count_by_the_weight_that_the_objective_gives(float64, real):
     assert set(one) == set(many)
     for name in ("loss", "size", "gradient_norm"):
         np.testing.assert_allclose(one[name], many[name], atol=ACCUMULATED)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda loss, state: loss, "objective: got .* expected a scalar loss and a tuple of the"),
+        (lambda loss, state: (loss, {}), "objective: got .* expected a scalar loss and a tuple"),
+        (lambda loss, state: (loss, (state, None)), "objective: got .* and a dict of metrics"),
+        (lambda loss, state: (loss[None], (state, {})), r"got a loss of shape \(1,\) and dtype fl"),
+        (lambda loss, state: (loss + 0j, (state, {})), "dtype complex64, expected a real scalar"),
+        (
+            lambda loss, state: (loss, ({"n": loss}, {})),
+            r"got a new state .*'n'.* expected",
+        ),
+    ],
+)
+def test_an_objective_that_returns_something_else_is_refused(data, change, message, accumulate):
+    def other(params, state, batch, key):
+        loss, (state, _) = objective(params, state, batch, key)
+        return change(loss, state)
+
+    optimizer = optax.sgd(0.1)
+    with pytest.raises(JnnError, match=message):
+        make_step(other, optimizer, accumulate=accumulate)(start(optimizer), data)
 
 
 def test_a_batch_that_the_parts_do_not_divide_is_refused(data):

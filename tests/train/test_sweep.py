@@ -58,6 +58,15 @@ def linear(config):
     return task(config, LINEAR)
 
 
+def test_the_learning_rate_of_a_row_is_that_of_its_last_step_as_in_a_run():
+    config = dataclasses.replace(CONFIG, epochs=3, schedule="linear")
+    (result,) = sweep(linear, [config], say=lambda text: None)
+    solo = train(linear(config), config, seed_key(config.seed), quiet=True).history
+    rates = {row["step"]: row["train/learning_rate"] for row in solo if "train/loss" in row}
+    logged = {row["step"]: row["train/learning_rate"] for row in result["history"]}
+    assert logged == {step: rates[step] for step in logged}
+
+
 @pytest.mark.slow
 def test_each_member_equals_its_solo_run(float64):
     base = dataclasses.replace(CONFIG, weight_decay=0.5, clip=0.5)

@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     arguments = _parse(argv)
     from jnn.runs.folders import read_record, read_status
     from jnn.runs.loading import logged
-    from jnn.train.parting import first_row
+    from jnn.train.parting import first_row, in_common
 
     folders = [Path(arguments.first), Path(arguments.second)]
     records = [read_record(folder) for folder in folders]
@@ -43,8 +43,10 @@ def main(argv: list[str]) -> int:
     parted = first_row(*rows)
     result: dict[str, Any] = {
         "settings": _settings(records),
+        "resumed": _resumed(folders, records),
         "environment": _environment(folders),
         "steps": min(logged_steps),
+        "compared": len({step for step, *_ in in_common(*rows)}),
         "logged": logged_steps,
         "states": [read_status(folder).get("state", "") for folder in folders],
         "logs": dict(zip(("step", "metric", "values"), (*parted[:2], parted[2:]), strict=True))
@@ -120,6 +122,19 @@ def _settings(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return _different(*(flat(record["config"]) for record in records))
 
 
+def _resumed(folders: list[Path], records: list[dict[str, Any]]) -> list[list[str]]:
+    """For each run the settings that a resume has changed, as "epochs: 3 -> 5"."""
+    from jnn.files import read_json
+    from jnn.runs.settings import changes
+
+    resumed = []
+    for folder, record in zip(folders, records, strict=True):
+        path = folder / "env.json"
+        at_start = read_json(path).get("config_at_start") if path.exists() else None
+        resumed.append(changes(at_start or record["config"], record["config"]))
+    return resumed
+
+
 def _environment(folders: list[Path]) -> dict[str, list[Any]]:
     """What differs in versions, devices, processors, variables and sources."""
     from jnn.files import read_json
@@ -162,6 +177,10 @@ def _lines(folders: list[Path], result: dict[str, Any]) -> list[str]:
                 for key, values in result[name].items()
             ]
             lines += ["", *table([[f"  {name}", "first", "second"], *rows])]
+    for which, changed in zip(("first", "second"), result["resumed"], strict=True):
+        if changed:
+            lines += ["", f"The {which} run was resumed with other settings than it began with: "
+                      f"{', '.join(changed)}."]  # fmt: skip
     (first, second), (of_first, of_second) = result["logged"], result["states"]
     if first != second or of_first != of_second:
         lines += ["", f"The first run has logged {first:,} steps ({of_first or 'no state'}), the "
@@ -193,13 +212,17 @@ def _headline(result: dict[str, Any]) -> str:
         return f"The runs part {where} step {parting['step']:,}{inside}: {path}"
     differ = result["logs"] or result.get("checkpoint", {}).get("differ")
     if differ and "parting" in result:
+        changed = ", or the settings before a resume" if any(result["resumed"]) else ""
         return (
             "The runs differ, but their steps are equal when they are made again here: what "
-            "differs is where they ran"
+            f"differs is where they ran{changed}"
         )
     if differ:
         return f"The logs of the runs part at step {result['logs']['step']:,}"
     kept = result.get("checkpoint")
+    if not result["compared"]:
+        same = f"the checkpoint of step {kept['step']:,} is the same to the bit" if kept else ""
+        return f"The logs have no step in common{', but ' if same else ''}{same}"
     also = f", and the checkpoint of step {kept['step']:,} to the bit" if kept else ""
     return f"The runs are the same: the logs of all {result['steps']:,} steps in common{also}"
 
