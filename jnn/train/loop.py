@@ -92,8 +92,6 @@ class Ledger:
     """Steps whose update was not finite and was skipped."""
     window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     """Metrics of the steps since the last log."""
-    tail: bool = False
-    """Whether the last row of the log has what the window has, which more steps are to fill."""
     done: bool = False
     """Whether training stopped early, before ``planned`` steps, when patience ran out."""
     planned: int = 0
@@ -109,11 +107,16 @@ class Ledger:
             self.window.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
-        """The mean of each metric over the window; of the learning rate that of the last step."""
-        return {
+        """The mean of each metric over the window, which is then emptied.
+
+        The learning rate is that of the last step.
+        """
+        row = {
             f"train/{name}": values[-1] if name == "learning_rate" else sum(values) / len(values)
             for name, values in self.window.items()
         }
+        self.window = {}
+        return row
 
     def judge(self, at: int, value: float, *, lowest: bool, patience: int) -> bool:
         """Whether to keep the params of this step.
@@ -173,8 +176,7 @@ def fit(
     ``skip_bad``          how many updates that are not finite may be skipped before training counts
                           as diverged
     ``log_every``         steps between two rows of training metrics, which are means over these
-                          steps (default: a tenth of an epoch); the last row has what is left,
-                          until a resumed run takes more steps
+                          steps (default: a tenth of an epoch)
     ``checkpoint_every``  seconds between two checkpoints; does not affect the result of the run
     ``quiet``             show no progress; a run has its own option for this
 
@@ -222,9 +224,6 @@ def fit(
             seconds = time.perf_counter() - started
             pace = _next_pace(pace, seconds, feed.most_steps)
             recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
-            if ledger.tail:
-                recorder.drop_tail(at)
-                ledger.tail = False
             at = _log(rows, at, log_every, ledger, recorder)
             if trouble:
                 batch = partial(feed.batch_of, piece, key, jnp.int32(at))
@@ -243,9 +242,6 @@ def fit(
                 ):
                     kept = _copy(_guess(train_state))
             ending = at == steps or ledger.done
-            if ending and ledger.window:
-                recorder.row(at, ledger.means())
-                ledger.tail = True
             recorder.line(at, last=ending)
             is_due = time.perf_counter() - saved >= checkpoint_every
             pace, is_due, signum = together.decide(pace, is_due, stop.signum, at_once=is_time)
@@ -395,7 +391,6 @@ def _log(
         ledger.gather(row)
         if at % every == 0:
             recorder.row(at, ledger.means())
-            ledger.window = {}
     return at
 
 

@@ -39,7 +39,6 @@ class Recorder:
         self.say = run.say if run else partial(_tell, quiet)
         self._open = contextlib.ExitStack()
         self._checkpoints: Checkpoints | None = None
-        self._is_whole = False
         if run:
             self._open.push(self._rescue)
             self._conditions, processes = conditions(), here()
@@ -82,22 +81,15 @@ class Recorder:
             self.say(other_conditions(changed, f"step {restored.step}"))
         if self.run:
             self.run.resumed_on = resumed_on
-        self._is_whole = len(self.rows) == logged
-        if len(self.rows) not in (logged, logged - restored.host.get("tail", False)):
+        if len(self.rows) != logged:
             self.say(
                 f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step "
                 f"{restored.step}; the others are lost"
             )
-        elif self._is_whole and self.run and digest not in (None, self.run.metrics.digest()):
+        elif self.run and digest not in (None, self.run.metrics.digest()):
             remedy = "Put a copy of the file back, or delete it to resume without these rows."
             raise altered(self.run.metrics.path, restored.step, remedy)
         return restored
-
-    def drop_tail(self, at: int) -> None:
-        """Drop the last row up to step ``at``, unless it was dropped before the run was killed."""
-        if self.run and self._is_whole:
-            self.rows.pop()
-            self.run.metrics.truncate(at, len(self.rows))
 
     def start(self, at: int, steps: int) -> Progress:
         """Begin to show progress, from step ``at`` on.

@@ -86,16 +86,6 @@ def test_rows_are_means_over_their_steps_and_evaluations_stand_beside_them():
     assert [row["step"] for row in fitted.history if "validation/loss" in row] == [6, 12]
 
 
-def test_the_last_row_has_the_steps_that_are_left():
-    """12 steps in rows of 5; the steps of the last row are those of a row for each."""
-    each = train(epochs=2, log_every=1)
-    fitted = train(epochs=2, log_every=5)
-    rows = {row["step"]: row["train/loss"] for row in fitted.history if "train/loss" in row}
-    losses_by_step = {row["step"]: row["train/loss"] for row in each.history if "train/loss" in row}
-    assert list(rows) == [5, 10, 12]
-    assert rows[12] == (losses_by_step[11] + losses_by_step[12]) / 2
-
-
 def test_an_epoch_of_few_steps_is_warned_of(capsys):
     few = {name: array[:20] for name, array in DATA.items()}
     fitted = train(data=few, epochs=1)
@@ -243,32 +233,6 @@ def test_a_second_training_in_a_run_is_not_taken_for_the_first(tmp_path, whole):
         longer = train(run, epochs=4, train_state=train_state)
     assert_same_bits(longer.train_state, whole[0].train_state)
     assert longer.history == whole[0].history
-
-
-def test_the_last_row_of_an_unfinished_window_gives_way_to_the_whole_one(tmp_path):
-    windows = {"epochs": 4, "log_every": 5}
-    whole = train(**windows).history
-    with start(tmp_path / "short") as run:
-        short = train(run, **windows | {"epochs": 2}).history
-    left = [row["train/loss"] for row in train(epochs=2, log_every=1).history if len(row) > 2]
-    assert short[-1]["step"] == 12
-    assert short[-1]["train/loss"] == np.mean(left[10:])
-    rows = (tmp_path / "short/metrics.jsonl").read_bytes()
-    options = RunOptions(quiet=True)
-    with Run.open(tmp_path / "short", epochs=2, options=options) as run:  # no step is left
-        assert train(run, **windows | {"epochs": 2}).history == short
-    with pytest.raises(JnnError), Run.open(tmp_path / "short", epochs=1, options=options) as run:
-        train(run, **windows | {"epochs": 1})
-    assert (tmp_path / "short/metrics.jsonl").read_bytes() == rows
-    with pytest.raises(KeyError), Run.open(tmp_path / "short", epochs=4, options=options) as run:
-        run.timings.write = lambda *row: {}["killed after a step"]
-        train(run, **windows)
-    with pytest.raises(KeyError), Run.open(tmp_path / "short", epochs=4, options=options) as run:
-        run.metrics.write = lambda *row: {}["killed at the next row"]
-        train(run, **windows)
-    with Run.open(tmp_path / "short", epochs=4, options=options) as run:
-        assert train(run, **windows).history == whole
-    assert "are lost" not in (tmp_path / "short/log.txt").read_text()
 
 
 @functools.cache
