@@ -364,3 +364,15 @@ def test_masks_promote_nothing():
                 params,
                 state,
             )
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    "layer", [jnn.bidirectional(jnn.gru(2)), jnn.global_max_pool(1), jnn.global_average_pool(1)]
+)
+def test_of_no_elements_there_is_nothing(layer, masked):
+    params, state = layer.init(jax.random.key(0), np.zeros((2, 5, 4), np.float32))
+    mask = np.zeros((2, 0), bool) if masked else None
+    y, _ = layer.apply(params, state, np.zeros((2, 0, 4), np.float32), mask=mask)
+    assert y.shape[0] == 2
+    assert not y.any()

@@ -130,7 +130,8 @@ def _generate(
 ) -> Generated:
     ends = np.linspace(0, length, 1 + -(-length // LONGEST_STAGE)).round().astype(int)[1:]
     capacities = [prompt.shape[-1] + int(end) for end in ends]
-    logits, carry = prefill(model, params, state, prompt, mask, context, capacities[0])
+    whole = capacities[-1]
+    logits, carry = prefill(model, params, state, prompt, mask, context, capacities[0], of=whole)
     check_stop("generate", stop, logits.shape[-1])
     choose = functools.partial(_choose, key, sampling, stop)
     decode_state, *first = choose(0, logits, _initial(carry, logits, prompt, mask, sampling))
@@ -142,7 +143,7 @@ def _generate(
 
     starts = [1, *ends[:-1].tolist()]
     for start, end, capacity in zip(starts, ends.tolist(), capacities, strict=True):
-        larger = model.carry(params, model_input(prompt[..., 0], context), capacity)
+        larger = _empty(model, params, model_input(prompt[..., 0], context), capacity, of=whole)
         decode_state = decode_state._replace(carry=grow_cache(decode_state.carry, larger))
         step = hoist_invariants(
             step_model, (params, state, context), decode_state.carry, decode_state.token
@@ -256,13 +257,13 @@ def model_input(tokens: jax.Array, context: Mapping[str, Any] | None) -> Any:
 
 
 def prefill(
-    model: Model, params, state, prompt, mask, context, capacity: int
+    model: Model, params, state, prompt, mask, context, capacity: int, of: int | None = None
 ) -> tuple[jax.Array, Any]:
     """The logits after the last real token of each prompt, and the carry that has read it.
 
-    The carry has room for ``capacity`` elements.
+    The carry has room for ``capacity`` elements, of the ``of`` that the stream will have.
     """
-    carry = model.carry(params, model_input(prompt[..., 0], context), capacity)
+    carry = _empty(model, params, model_input(prompt[..., 0], context), capacity, of or capacity)
     logits, carry = reader(model)(params, state, carry, model_input(prompt, context), mask=mask)
     if mask is None:
         return without_nonsense(logits[..., -1, :], prompt, mask), carry
@@ -270,6 +271,19 @@ def prefill(
     last = jnp.maximum(first + span - 1, 0)
     logits = jnp.take_along_axis(logits, last[..., None, None], axis=-2)[..., 0, :]
     return without_nonsense(logits, prompt, mask), carry
+
+
+def _empty(model: Model, params, x_t, capacity: int, of: int) -> Any:
+    """A carry with room for ``capacity`` elements, of the ``of`` that the stream will have.
+
+    Arrays without a number, which have a length in their shape alone, have that of the stream.
+    """
+    whole = jax.eval_shape(lambda params, x_t: model.carry(params, x_t, of), params, x_t)
+    return jax.tree.map(
+        lambda part, whole: part if whole.size else jnp.zeros(whole.shape, whole.dtype),
+        model.carry(params, x_t, capacity),
+        whole,
+    )
 
 
 def logits_shape(model: Model, params, state, prompt, context) -> tuple[int, ...]:

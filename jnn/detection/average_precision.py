@@ -16,6 +16,7 @@ import numpy as np
 
 from jnn.detection.center_points import Detections, suppress_across_classes
 from jnn.errors import missing_extra, mistake
+from jnn.labels import check_labels
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 """The IoUs from which on a detection is right."""
@@ -69,7 +70,8 @@ def average_precision(
 
     Raises:
         MissingExtraError: pycocotools is not installed.
-        JnnError: shapes that disagree, or no object in any image.
+        JnnError: shapes that disagree, no object in any image, or a label outside
+            ``[0, classes)`` of an object or a detection, which COCO would not count.
 
     >>> boxes = np.array([[[0, 0, 4.0, 4.0], [5, 5, 9.0, 9.0]]])
     >>> detections = Detections(boxes, np.array([[0.9, 0.8]]), np.array([[0, 0]]))
@@ -81,6 +83,8 @@ def average_precision(
     """
     boxes, scores, labels = (np.asarray(leaf) for leaf in detections)
     _check(boxes, scores, labels, truth)
+    _check_classes("labels of objects", truth["label"], truth["mask"], classes)
+    _check_classes("labels of detections", labels, np.isfinite(scores), classes)
     coco, evaluation = pycocotools()
     with contextlib.redirect_stdout(io.StringIO()):  # it prints each of its steps
         true, detected = coco(), coco()
@@ -190,6 +194,13 @@ def _check(boxes, scores, labels, truth) -> None:
         raise mistake("average_precision", got=got, expected=expected)
     if not np.any(truth["mask"]):
         raise mistake("average_precision", got="no object in any image", expected="at least one")
+
+
+def _check_classes(name: str, labels, mask, classes: int) -> None:
+    """Refuse labels outside ``[0, classes)`` where the mask is True."""
+    counted = np.asarray(labels)[np.asarray(mask, bool)]
+    if counted.size:
+        check_labels(counted, classes, f"average_precision: {name}")
 
 
 def pycocotools() -> tuple[Any, Any]:

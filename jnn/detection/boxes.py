@@ -120,6 +120,8 @@ def non_maximum_suppression(
     if boxes.shape[:-1] != scores.shape or labels.shape != scores.shape or not scores.ndim:
         got = f"boxes {boxes.shape}, scores {scores.shape}, labels {labels.shape}"
         raise mistake(caller, got=got, expected="(..., N, 4), (..., N) and (..., N)")
+    if not scores.shape[-1]:
+        return jnp.zeros(scores.shape, bool)
     suppress = _suppress
     for _ in scores.shape[:-1]:
         suppress = jax.vmap(suppress, in_axes=(0, 0, 0, None))

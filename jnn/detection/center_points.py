@@ -71,6 +71,11 @@ def target_maps(
     ([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [2.0, 0.0, 10.0, 8.0])
     """
     _check(boxes, labels, mask, classes, stride)
+    if not mask.shape[-1]:  # no Gaussian is the largest of none: an object of padding has one
+        edges = [(0, 0)] * (labels.ndim - 1) + [(0, 1)]
+        labels, mask, boxes = (
+            jnp.pad(a, edges + [(0, 0)] * (a.ndim - labels.ndim)) for a in (labels, mask, boxes)
+        )
     boxes = jnp.where(mask[..., None], boxes, 0)
     height, width = (-(-length // stride) for length in size)
     centers = jnp.moveaxis(box.to_center_size(boxes) / stride, -1, 0)[..., None]

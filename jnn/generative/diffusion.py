@@ -6,6 +6,7 @@ https://arxiv.org/abs/2202.00512) from x_t and t, trained by the squared error; 
 it: ``x = α_t x_t - σ_t v`` and ``ε = σ_t x_t + α_t v``.
 
 All functions are pure and independent of the network; times ``(...)`` are one for each example.
+Schedules are computed in float32 at least.
 
 >>> import jax, jax.numpy as jnp
 >>> x, noise, t = jnp.ones((5, 2)), jnp.zeros((5, 2)), jnp.linspace(0, 1, 5)
@@ -21,6 +22,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_float, check_positive
+from jnn.precision import numerics
 
 Schedule = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 """``t -> α_t, σ_t``, of any shape, t from 0 (the example) to 1 (noise)."""
@@ -106,7 +108,8 @@ def sample(
 
     Args:
         predict: ``(x_t, t) -> v``, t being a scalar.
-        noise: ``(..., *example)``, standard normal.
+        noise: ``(..., *example)``, standard normal. ``predict`` is passed its dtype; the steps are
+            in float32 at least.
         steps: the number of predictions.
         schedule: that of the training.
         order: 1 for DDIM, ``x_s = α_s x̂ + σ_s ε̂`` (Song et al. 2021, equation 12,
@@ -129,20 +132,22 @@ def sample(
     check_float("sample", noise)
     if order not in (1, 2):
         raise mistake("sample", got=f"order={order!r}", expected="1 or 2")
-    times = jnp.linspace(1, 0, steps + 1, dtype=noise.dtype)
+    start = numerics(noise)
+    times = jnp.linspace(1, 0, steps + 1, dtype=start.dtype)
     alpha, sigma = schedule(times)
-    weight = _extrapolation(alpha, sigma) if order == 2 else jnp.zeros(steps, noise.dtype)
+    weight = _extrapolation(alpha, sigma) if order == 2 else jnp.zeros(steps, start.dtype)
 
     def step(carry, i):
         x_t, previous = carry
-        clean = alpha[i] * x_t - sigma[i] * predict(x_t, times[i]).astype(x_t.dtype)
+        v = predict(x_t.astype(noise.dtype), times[i].astype(noise.dtype))
+        clean = alpha[i] * x_t - sigma[i] * v.astype(x_t.dtype)
         clean = clean if limit is None else jnp.clip(clean, -limit, limit)
         ahead = clean + weight[i] * (clean - previous)
         x_s = alpha[i + 1] * ahead + sigma[i + 1] / sigma[i] * (x_t - alpha[i] * ahead)
         return (x_s, clean), None
 
-    (x, _), _ = jax.lax.scan(step, (noise, jnp.zeros_like(noise)), jnp.arange(steps))
-    return x
+    (x, _), _ = jax.lax.scan(step, (start, jnp.zeros_like(start)), jnp.arange(steps))
+    return x.astype(noise.dtype)
 
 
 def _extrapolation(alpha: jax.Array, sigma: jax.Array) -> jax.Array:
@@ -165,5 +170,6 @@ def _at(
         got = f"arrays of shape {x.shape} and {other.shape} with times of shape {t.shape}"
         expected = "equal shapes, and a time for each example, their first axes"
         raise mistake("diffusion", got=got, expected=expected)
-    alpha, sigma = schedule(t.astype(x.dtype).reshape(t.shape + (1,) * (x.ndim - t.ndim)))
-    return alpha, sigma
+    t = t.astype(numerics(x).dtype).reshape(t.shape + (1,) * (x.ndim - t.ndim))
+    alpha, sigma = schedule(t)
+    return alpha.astype(x.dtype), sigma.astype(x.dtype)

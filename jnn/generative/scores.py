@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jnn.errors import mistake
+from jnn.integers import check_integer
 from jnn.labels import check_labels
 
 
@@ -183,13 +184,14 @@ def gaussian_images(
     """A baseline: ``count`` images drawn from the Gaussian fitted to ``images`` ``(N, ...)``.
 
     It has the covariance of their first principal components; pixels are clipped to 0 .. 1. Raises
-    `JnnError` for fewer than two images, which have no covariance.
+    `JnnError` for fewer than two images, which have no covariance, and without a component.
 
     >>> gaussian_images(np.random.default_rng(0).uniform(size=(9, 2, 2, 1)), 5, components=3).shape
     (5, 2, 2, 1)
     """
     if len(images) < 2:
         raise mistake("gaussian_images", got=f"{len(images)} images", expected="two at least")
+    components = check_integer("gaussian_images", "components", components)
     flat = np.reshape(images, (len(images), -1)).astype(np.float64)
     values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(flat, rowvar=False)))
     noise = np.random.default_rng(seed).standard_normal((count, min(components, flat.shape[1])))

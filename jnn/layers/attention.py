@@ -73,9 +73,10 @@ def attention(
 
     The carry of a stream is a key-value cache, plain data: ``key`` and ``value``
     ``(..., key_value_heads, length, head_features)``, keys rotated to their positions, and
-    ``position`` ``(...,)``, how many elements each example has read. More than ``length`` elements
-    raise `JnnError`; under ``jax.jit``, where the count is not known, y is NaN from there on, and
-    nothing is overwritten.
+    ``position`` ``(...,)``, how many elements each example has read. Where ``positions`` depend on
+    the length, ``within`` ``(..., length, 0)``, without a number, has that in its shape, also in a
+    cache that begins with fewer slots. More elements than slots raise `JnnError`; under
+    ``jax.jit``, where the count is not known, y is NaN from there on, and nothing is overwritten.
 
     Tags: "query", "key", "value", "weights". Raises `JnnError` for heads that do not divide D, a
     mask of another shape, another D than in params, and integer x.
@@ -169,7 +170,10 @@ def attention(
         k = jax.eval_shape(lambda x_t: projections.project("key", params, x_t), x_t)
         *batch, shared_heads, size = k.shape
         empty = jnp.zeros((*batch, shared_heads, length, size), k.dtype)
-        return {"key": empty, "value": empty, "position": jnp.zeros(batch, jnp.int32)}
+        memory = {"key": empty, "value": empty, "position": jnp.zeros(batch, jnp.int32)}
+        if encoding.within is None:
+            return memory
+        return memory | {"within": jnp.zeros((*batch, length, 0), k.dtype)}
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
@@ -185,7 +189,8 @@ def attention(
         cache.check_room("attention", carry["position"], T, mask, capacity)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
         position, count = cache.advance(carry["position"], T, mask)
-        q, k, v = project(params, x, position, capacity)
+        length = carry["within"].shape[-2] if "within" in carry else capacity
+        q, k, v = project(params, x, position, length)
         k = cache.write(carry["key"], k, position, mask)
         v = cache.write(carry["value"], v, position, mask)
         place = jnp.arange(capacity, dtype=position.dtype).reshape((1,) * position.ndim + (-1,))
@@ -202,7 +207,7 @@ def attention(
         )
         y = projections.merge(params, heads_first(y))
         y = where(count <= capacity, y, jnp.full_like(y, jnp.nan))
-        return y, {"key": k, "value": v, "position": count}
+        return y, carry | {"key": k, "value": v, "position": count}
 
     def step(params, state, carry, x_t):
         y, carry = read(params, state, carry, x_t[..., None, :])

@@ -93,7 +93,7 @@ def _reversal(mask: jax.Array | None) -> Callable[[jax.Array], jax.Array]:
     if mask is None:
         return lambda x: jnp.flip(x, axis=axes_of_elements(x) - 1)
     time = jax.lax.broadcasted_iota(jnp.int32, mask.shape, mask.ndim - 1)
-    length = jnp.max(jnp.where(mask, time + 1, 0), axis=-1, keepdims=True)
+    length = jnp.max(jnp.where(mask, time + 1, 0), axis=-1, keepdims=True, initial=0)
     order = jnp.where(time < length, length - 1 - time, time)
 
     def backward(x):

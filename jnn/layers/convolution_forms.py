@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import AxisType
 
@@ -367,7 +368,7 @@ def _by_slices(x, kernel, geometry):
         x, jnp.zeros((), x.dtype), [(0, 0, 0), (low, high, b - 1), *[(0, 0, 0)] * (x.ndim - 2)]
     )
     taps, N = kernel.shape[0], x.shape[0]
-    wide = jnp.promote_types(x.dtype, jnp.float32)
+    wide = np.promote_types(x.dtype, np.float32)
     convolve = lambda x, kernel: _form(x.shape, kernel.shape, inner)(x, kernel, inner)
 
     def of_tap(i):
@@ -456,7 +457,7 @@ def _chunks(x, kernel, geometry):
         for d in range(1, channels + 1)
         if channels % d == 0 and d >= min(channels, LEAST_CHUNK) and d * MOST_CHUNKS >= channels
     )
-    wide, n = jnp.promote_types(x.dtype, jnp.float32), channels // chunk
+    wide, n = np.promote_types(x.dtype, np.float32), channels // chunk
     x, kernel = split(split(x, geometry.groups), chunk), split(kernel, chunk, -2)
     parts = [plain(merge(x[..., i]), kernel[..., i, :], geometry).astype(wide) for i in range(n)]
     return functools.reduce(jnp.add, parts).astype(x.dtype)
@@ -480,7 +481,7 @@ def _product(x, kernel, axes=None):
 
     By default over the last axis of x and the first of the kernel.
     """
-    wide = jnp.promote_types(x.dtype, jnp.float32)
+    wide = np.promote_types(x.dtype, np.float32)
     axes = axes or ((x.ndim - 1,), (0,))
     return lax.dot_general(x, kernel, (axes, ((), ())), preferred_element_type=wide)
 

@@ -62,7 +62,7 @@ def dot_product_attention(
     mask = None if mask is None else _per_head(mask, q)
     if key is not None:
         check_fused("dot_product_attention", fused, dropout)
-    if fused and q.dtype != jnp.float64:
+    if fused and q.dtype != jnp.float64 and q.size and k.size:  # JAX divides by their lengths
         return _fused(q, k, v, mask, bias, factor, causal, window)
     if causal or window is not None:
         distance = jnp.arange(k.shape[-3])[None] - jnp.arange(q.shape[-3])[:, None]

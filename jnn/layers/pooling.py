@@ -116,7 +116,8 @@ def global_max_pool(rank: int = 2) -> Model:
     """
 
     def largest(x, real, axes):
-        return jnp.where(jnp.any(real, axes), jnp.max(jnp.where(real, x, -jnp.inf), axes), 0)
+        largest = jnp.max(jnp.where(real, x, -jnp.inf), axes, initial=-jnp.inf)
+        return jnp.where(jnp.any(real, axes), largest, 0)
 
     return _global_pool("global_max_pool", rank, largest)
 

@@ -208,6 +208,8 @@ def throughout(mask: np.ndarray, size: int) -> np.ndarray:
     >>> throughout(np.array([True, True, False, True, True]), 2).tolist()
     [False, True, False, False, True]
     """
+    if size < 1:
+        raise mistake("throughout", got=f"size={size}", expected="an integer >= 1")
     padded = np.concatenate([np.zeros(size - 1, bool), mask])
     return np.all(np.lib.stride_tricks.sliding_window_view(padded, size), axis=1)
 

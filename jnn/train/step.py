@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jnn.errors import mistake
@@ -304,7 +305,7 @@ def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
 
 def _wide(leaf: jax.Array) -> Any:
     """The dtype to sum a leaf in."""
-    return jnp.promote_types(leaf.dtype, jnp.float32)
+    return np.promote_types(leaf.dtype, np.float32)
 
 
 def _square(leaf: jax.Array, *, of_many: bool = False) -> jax.Array:

@@ -11,7 +11,7 @@ import scipy.special
 
 import jnn
 from jnn.decoding.beam_search import beam_search
-from jnn.decoding.generate import generate, stream
+from jnn.decoding.generate import LONGEST_STAGE, generate, stream
 from jnn.decoding.sampling import (
     GREEDY,
     Sampling,
@@ -21,6 +21,7 @@ from jnn.decoding.sampling import (
     penalize_repetition,
     sample,
 )
+from jnn.layers.positions import LongScaling, rotary
 from tests.compiled import init
 
 compiled_generate = jax.jit(
@@ -109,6 +110,19 @@ def test_stream_yields_the_tokens_of_generate(trained):
     tokens = np.stack(list(stream(MODEL, *trained, PROMPT, **options)), axis=-1)
     np.testing.assert_array_equal(tokens, found.tokens[:, : tokens.shape[1]])
     assert tokens.shape[1] == int(found.lengths.max())
+
+
+def test_positions_that_depend_on_the_length_are_those_of_the_whole_continuation():
+    short, long = (1.0, 1.0), (9.0, 4.0)
+    positions = rotary(scaling=LongScaling(short, long, LONGEST_STAGE + PROMPT.shape[-1]))
+    attend = jnn.residual(jnn.attention(2, causal=True, positions=positions))
+    model = jnn.chain(jnn.embedding(V, 8), jnn.repeat(attend, 2), jnn.dense(V))
+    params, state = init(model, PROMPT)
+    written = generate(model, params, state, PROMPT, length=2 * LONGEST_STAGE, key=KEY)
+    text = np.concatenate([PROMPT, written.tokens], axis=-1)
+    log_p = jax.nn.log_softmax(model.apply(params, state, text)[0][:, PROMPT.shape[-1] - 1 : -1])
+    expected = np.take_along_axis(np.asarray(log_p), np.asarray(written.tokens)[..., None], -1)
+    np.testing.assert_allclose(written.log_probabilities, expected[..., 0], atol=FLOAT32)
 
 
 @pytest.mark.parametrize("write", [generate, lambda *x, **options: list(stream(*x, **options))])

@@ -108,6 +108,12 @@ def test_mistakes_are_named(monkeypatch):
         average_precision(detected([]), truth([], []), 1)
     with pytest.raises(JnnError, match="no object in any image"):
         average_precision(detected([]), truth([]), 1)
+    with pytest.raises(
+        JnnError, match=r"labels of objects: got label 2 in row 1.* from 1 to 2: sub"
+    ):
+        average_precision(detected([]), truth([(1, A), (2, B)]), 2)
+    with pytest.raises(JnnError, match="labels of detections: got label -1 in row 0"):
+        average_precision(detected([(0.9, -1, A)]), truth([(0, A)]), 2)
     real = builtins.__import__
 
     def absent(name, *arguments, **settings):

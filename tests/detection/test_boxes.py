@@ -135,6 +135,11 @@ def test_suppression_is_greedy(float64, threshold):
     np.testing.assert_array_equal(suppress(candidates, scores), expected)
 
 
+def test_of_no_boxes_none_is_suppressed():
+    no_boxes, no_scores = np.zeros((3, 0, 4), np.float32), np.zeros((3, 0), np.float32)
+    assert boxes.non_maximum_suppression(no_boxes, no_scores).shape == (3, 0)
+
+
 def test_mistakes_are_named():
     box, candidates = np.zeros(4, np.float32), np.zeros((3, 4), np.float32)
     with pytest.raises(JnnError, match=r"boxes of shape \(4, 3\), expected \(\.\.\., 4\)"):

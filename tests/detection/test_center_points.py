@@ -59,6 +59,13 @@ def test_images_without_objects_have_empty_maps():
     assert not targets.weight.any()
 
 
+def test_no_room_for_an_object_is_as_none():
+    empty = maps(*(array[:0] for array in (BOXES, LABELS, MASK)))
+    jax.tree.map(np.testing.assert_array_equal, empty, maps(mask=np.zeros(4, bool)))
+    batch = maps(np.zeros((2, 0, 4), np.float32), np.zeros((2, 0), int), np.zeros((2, 0), bool))
+    assert [leaf.shape for leaf in batch] == [(2, *leaf.shape) for leaf in empty]
+
+
 def test_what_is_masked_changes_nothing():
     other = BOXES.copy()
     other[3] = [-1e9, 5, 1e9, np.nan]

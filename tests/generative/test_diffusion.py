@@ -13,6 +13,7 @@ from jnn.errors import JnnError
 from jnn.generative import diffusion
 
 SAME = 1e-12  # float64: a few operations
+BFLOAT16 = 2**-6  # samples of one or two, of which bfloat16 keeps 8 bits, and their velocities
 LIMIT = 2e-3  # 1,000 steps of DDPM and their limit in continuous time
 compiled_sample = jax.jit(
     diffusion.sample, static_argnums=0, static_argnames=("steps", "schedule", "order", "limit")
@@ -107,6 +108,31 @@ def test_the_flow_of_a_gaussian_ends_where_it_is_known_to(schedule):
     np.testing.assert_allclose(first[1:] / first[:-1], 1 / 2, rtol=0.05)
     assert np.all(second < first / 5)
     assert second[-1] < 1e-3
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_samples_in_bfloat16_have_steps_of_more_digits(schedule, order):
+    noise = jnp.linspace(-2, 2, 9, dtype=jnp.bfloat16)
+    expected = jax.jit(lambda noise: exact(noise, schedule))(noise.astype(float))
+
+    def predict(x_t, t):
+        assert x_t.dtype == t.dtype == jnp.bfloat16
+        return gaussian(schedule)(x_t.astype(float), t.astype(float))
+
+    samples = compiled_sample(predict, noise, steps=400, schedule=schedule, order=order)
+    assert samples.dtype == jnp.bfloat16
+    np.testing.assert_allclose(samples.astype(float), expected, atol=BFLOAT16)
+
+
+def test_examples_in_bfloat16_are_at_a_time_of_more_digits():
+    x, zeros, t = (
+        jnp.ones(3, jnp.bfloat16),
+        jnp.zeros(3, jnp.bfloat16),
+        np.array([0.01, 0.5, 0.999]),
+    )
+    alpha = diffusion.diffused(x, zeros, t).astype(float)
+    np.testing.assert_allclose(alpha, np.cos(np.pi * t / 2), rtol=2**-8)
 
 
 def test_the_first_step_is_ddims():

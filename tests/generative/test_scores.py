@@ -122,3 +122,5 @@ def test_mistakes_are_named():
         scores.class_shares(np.array([0, 3]), 3)
     with pytest.raises(JnnError, match="gaussian_images: got 1 images, expected two at least"):
         scores.gaussian_images(np.zeros((1, 4, 4, 1)), 5)
+    with pytest.raises(JnnError, match="gaussian_images: got components=0"):
+        scores.gaussian_images(np.zeros((3, 4, 4, 1)), 5, components=0)

@@ -183,6 +183,14 @@ def test_fused_is_explicit(options, masked):
 
 
 @pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(("queries", "keys"), [(0, 3), (2, 0)])
+def test_no_queries_have_no_outputs_and_attention_to_no_keys_is_zero(queries, keys, fused):
+    q, k = np.ones((2, queries, 2, 4), np.float32), np.ones((2, keys, 1, 4), np.float32)
+    y = dot_product_attention(q, k, k, fused=fused)
+    np.testing.assert_array_equal(y, np.zeros((2, queries, 2, 4)))
+
+
+@pytest.mark.parametrize("fused", [False, True])
 def test_a_row_that_may_look_nowhere_gives_zero_and_finite_gradients(fused):
     q, k, v = (draw(4, 2, 8, seed=i, dtype=np.float32) for i in range(3))
     mask = np.array([[True] * 4, [False] * 4, [False, True, True, False], [False] * 4])

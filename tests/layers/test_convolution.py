@@ -149,7 +149,7 @@ def test_derivatives_of_special_geometries(name):
 
 def check_derivatives(drawn):
     geometry, *shapes = drawn
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"):
         x, kernel = (draw(shape, seed) for seed, shape in enumerate(shapes))
         derivatives = lambda f: (
             lambda *args: all_derivatives(functools.partial(f, geometry=geometry), *args)

@@ -140,3 +140,12 @@ def test_mistakes_are_said(name):
     make, message = MISTAKES[name]
     with pytest.raises(jnn.JnnError, match=message):
         make()
+
+
+@pytest.mark.parametrize("norm", [group_norm(2, rank=2), instance_norm(rank=2)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_batch_without_examples_stays_one(norm, masked):
+    params, state = norm.init(jax.random.key(0), np.zeros((3, 4), np.float32))
+    mask = np.zeros((0, 3), bool) if masked else None
+    y, _ = norm.apply(params, state, np.zeros((0, 3, 4), np.float32), mask=mask)
+    assert y.shape == (0, 3, 4)

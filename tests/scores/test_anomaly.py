@@ -135,6 +135,8 @@ def test_mistakes_are_named():
         ranking(SCORE, ANOMALOUS.astype(np.int64))
     with pytest.raises(JnnError, match="trailing_mean: got size=0"):
         trailing_mean(SCORE, 0)
+    with pytest.raises(JnnError, match="throughout: got size=0"):
+        clean_threshold(SCORE, SCORE > 0, quantile=0.5, reach=0)
     with pytest.raises(JnnError, match="clean_threshold: got 3 clean times, no 4 of them in a row"):
         clean_threshold(SCORE, np.arange(50) < 3, quantile=0.5, reach=4)
     with pytest.raises(JnnError, match="hit: got 0 events, 50 scores"):
