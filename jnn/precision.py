@@ -5,15 +5,24 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def numerics(x: jax.Array) -> jax.Array:
-    """``x`` in the type for statistics, sums and logarithms: float32 at least, float64 stays.
+def wide(dtype: np.dtype) -> np.dtype:
+    """The type for statistics, sums and logarithms: float32 at least, float64 stays.
 
-    NumPy's promotion is used, since under strict promotion JAX refuses to lift bfloat16.
+    By NumPy's promotion, since under strict promotion JAX refuses to lift bfloat16.
+
+    >>> wide(jnp.ones(2, jnp.bfloat16).dtype).name
+    'float32'
+    """
+    return np.promote_types(dtype, np.float32)
+
+
+def numerics(x: jax.Array) -> jax.Array:
+    """``x`` in the type for statistics, sums and logarithms, that of `wide`.
 
     >>> numerics(jnp.ones(2, jnp.bfloat16)).dtype.name
     'float32'
     """
-    return x.astype(np.promote_types(x.dtype, np.float32))
+    return x.astype(wide(x.dtype))
 
 
 def parameter_dtype(x: jax.Array | jax.ShapeDtypeStruct) -> np.dtype:
@@ -24,4 +33,4 @@ def parameter_dtype(x: jax.Array | jax.ShapeDtypeStruct) -> np.dtype:
     """
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return jnp.result_type(float)
-    return jax.dtypes.canonicalize_dtype(np.promote_types(x.dtype, np.float32))
+    return jax.dtypes.canonicalize_dtype(wide(x.dtype))

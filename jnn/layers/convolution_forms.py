@@ -30,11 +30,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.sharding import AxisType
 
-from jnn.precision import numerics
+from jnn.precision import numerics, wide
 from jnn.processor import instructions
 
 FEW_CHANNELS, FEW_FEATURES = 4, 8  # within a group, and of all
@@ -368,12 +367,11 @@ def _by_slices(x, kernel, geometry):
         x, jnp.zeros((), x.dtype), [(0, 0, 0), (low, high, b - 1), *[(0, 0, 0)] * (x.ndim - 2)]
     )
     taps, N = kernel.shape[0], x.shape[0]
-    wide = np.promote_types(x.dtype, np.float32)
     convolve = lambda x, kernel: _form(x.shape, kernel.shape, inner)(x, kernel, inner)
 
     def of_tap(i):
         seen = x[:, i * d : i * d + (outputs - 1) * s + 1 : s]
-        return convolve(merge(seen, 0), kernel[i]).astype(wide)
+        return convolve(merge(seen, 0), kernel[i]).astype(wide(x.dtype))
 
     def of_output(i):
         seen = split(x[:, i * s : i * s + (taps - 1) * d + 1 : d], groups)
@@ -457,9 +455,9 @@ def _chunks(x, kernel, geometry):
         for d in range(1, channels + 1)
         if channels % d == 0 and d >= min(channels, LEAST_CHUNK) and d * MOST_CHUNKS >= channels
     )
-    wide, n = np.promote_types(x.dtype, np.float32), channels // chunk
+    dtype, n = wide(x.dtype), channels // chunk
     x, kernel = split(split(x, geometry.groups), chunk), split(kernel, chunk, -2)
-    parts = [plain(merge(x[..., i]), kernel[..., i, :], geometry).astype(wide) for i in range(n)]
+    parts = [plain(merge(x[..., i]), kernel[..., i, :], geometry).astype(dtype) for i in range(n)]
     return functools.reduce(jnp.add, parts).astype(x.dtype)
 
 
@@ -481,9 +479,8 @@ def _product(x, kernel, axes=None):
 
     By default over the last axis of x and the first of the kernel.
     """
-    wide = np.promote_types(x.dtype, np.float32)
     axes = axes or ((x.ndim - 1,), (0,))
-    return lax.dot_general(x, kernel, (axes, ((), ())), preferred_element_type=wide)
+    return lax.dot_general(x, kernel, (axes, ((), ())), preferred_element_type=wide(x.dtype))
 
 
 def is_for_mesh() -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jnn.errors import mistake
@@ -20,6 +19,7 @@ from jnn.integers import check_integer
 from jnn.model import child_key
 from jnn.paths import path_name
 from jnn.placement import on_one_cpu, with_examples
+from jnn.precision import wide
 from jnn.threefry import on_host
 from jnn.train.devices import check_divided, cut, over
 from jnn.train.state import LossScale, TrainState
@@ -303,11 +303,6 @@ def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
     return statistics
 
 
-def _wide(leaf: jax.Array) -> Any:
-    """The dtype to sum a leaf in."""
-    return np.promote_types(leaf.dtype, np.float32)
-
-
 def _square(leaf: jax.Array, *, of_many: bool = False) -> jax.Array:
     """The sum of squares, as a product, which XLA computes faster on a CPU.
 
@@ -323,12 +318,12 @@ def _square(leaf: jax.Array, *, of_many: bool = False) -> jax.Array:
     axes = (leaf.ndim - 2,) if by_output else tuple(range(leaf.ndim))
     others = tuple(axis for axis in range(leaf.ndim) if axis not in axes)
     along = ((axes, axes), (others, others))
-    return jnp.sum(jax.lax.dot_general(leaf, leaf, along, preferred_element_type=_wide(leaf)))
+    return jnp.sum(jax.lax.dot_general(leaf, leaf, along, preferred_element_type=wide(leaf.dtype)))
 
 
 def finite_leaves(tree: Any) -> jax.Array:
     """For each leaf, whether the sum of it is finite: all of it is, and not too large."""
-    sums = [jnp.sum(leaf, dtype=_wide(leaf)) for leaf in jax.tree.leaves(tree)]
+    sums = [jnp.sum(leaf, dtype=wide(leaf.dtype)) for leaf in jax.tree.leaves(tree)]
     return jnp.array([jnp.isfinite(total) for total in sums], bool)
 
 
