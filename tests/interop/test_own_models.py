@@ -25,6 +25,9 @@ SETTINGS = {
     "gpt_neox": TransformerConfig(
         **SIZES, positions="rotary", rotary_fraction=0.5, head="dense", branches="parallel"
     ),
+    "phi": TransformerConfig(
+        **SIZES, positions="rotary", branches="shared_norm", head="dense", head_bias=True
+    ),
     "gpt_neo": TransformerConfig(**SIZES, window=(0, 3), scaled=False, attention_bias="output"),
     "qwen2": TransformerConfig(
         **SIZES, **LLAMA, use_bias=False, attention_bias="inputs", window=(0, 3), norm_epsilon=1e-6
