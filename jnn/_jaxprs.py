@@ -3,7 +3,6 @@
 Shared by `jnn.tags`, `jnn.not_finite`, `jnn.decoding.loop_invariants` and `jnn.train.sweep`.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,8 +47,11 @@ def callee(equation: Any) -> tuple[Any, list]:
 def scope_of(equation: Any) -> str:
     """The named scopes of an equation, without the transformations around them:
     ``jvp(block)/vmap(attention)`` is ``block/attention``.
+
+    They are told from names with parentheses by their types, not in the text of the whole stack.
     """
-    names = re.sub(r"\w+\(|\)", "", str(equation.source_info.name_stack)).split("/")
+    stack = equation.source_info.name_stack.stack
+    names = [part.name for part in stack if type(part).__name__ == "Scope"]
     return "/".join(name for name in names if name not in ("", "rematted_computation"))
 
 

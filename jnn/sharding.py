@@ -115,9 +115,11 @@ def make_mesh(sizes: str | Mapping[str, int], devices: Iterable[Any] | None = No
     >>> dict(make_mesh("data=1").shape)
     {'data': 1, 'fsdp': 1, 'tensor': 1}
 
-    Raises `JnnError` where there are fewer devices than it needs.
+    Raises `JnnError` as `mesh_sizes` does, and where there are fewer devices than it needs.
     """
-    sizes = mesh_sizes(sizes) if isinstance(sizes, str) else sizes
+    if not isinstance(sizes, str):
+        sizes = ",".join(f"{axis}={n}" for axis, n in sizes.items()) or "data=1"
+    sizes = mesh_sizes(sizes)
     shape = tuple(sizes.get(axis, 1) for axis in AXES)
     got = f"{','.join(f'{axis}={n}' for axis, n in sizes.items())}, {math.prod(shape)} devices"
     first = first_devices("mesh", math.prod(shape), got=got, present=devices)

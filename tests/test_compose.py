@@ -383,3 +383,13 @@ def test_params_of_another_kind_are_refused():
 def test_a_layer_that_was_not_called_is_named():
     with pytest.raises(jnn.JnnError, match="dense makes a model: call it with its settings first"):
         jnn.chain(jnn.dense).init(jax.random.key(0), jnp.ones(3))
+
+
+def test_a_repeat_takes_the_float64_of_numpy_as_jax_does():
+    x, model = np.linspace(-1, 1, 12).reshape(3, 4), jnn.repeat(jnn.dense(4), 2)
+    params, state = model.init(jax.random.key(0), x)
+    y, _ = model.apply(params, state, x)
+    expected = np.float32(x)
+    for kernel, bias in zip(params["kernel"], params["bias"], strict=True):
+        expected = expected @ np.asarray(kernel) + np.asarray(bias)
+    np.testing.assert_allclose(y, expected, atol=1e-6)

@@ -385,3 +385,18 @@ def test_a_branch_in_a_scan_is_stacked():
 def test_a_model_is_no_function(look):
     with pytest.raises(jnn.JnnError, match="got <Model dense, pointwise>, expected a function"):
         look(jnn.dense(2))
+
+
+def test_names_with_parentheses_are_whole_in_paths_under_transformations():
+    parts = {"conv(3)": jnn.dense(3), "3": jnn.dense(3), "f(x": jnp.tanh}
+    model = jnn.remat(jnn.repeat(jnn.chain(**parts), 2))
+    params, state = jax.jit(model.init)(jax.random.key(0), X)
+    loss = lambda params: model.apply(params, state, X)[0].sum()
+    paths = ["conv(3)/output", "3/output", "f(x/output"]
+    assert list(capture(loss)(params)[1]) == paths
+    _, values = capture(jax.grad(loss))(params)
+    assert [path for path in values if "#" not in path] == paths
+    changed = intervene(loss, {"conv(3)/output": lambda y: 0 * y})
+    gradient = jax.grad(changed)(params)
+    assert not np.any(gradient["conv(3)"]["kernel"])
+    assert np.any(gradient["3"]["bias"])

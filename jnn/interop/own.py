@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jnn.architectures.encoder_decoder import EncoderDecoderConfig
 from jnn.architectures.transformer import TransformerConfig
 from jnn.data.tokenizers import Tokenizer
 from jnn.data.tokenizers.byte_pairs import tokenizers_library
@@ -123,10 +124,12 @@ def _token_ids(family: Family, tokenizer: Tokenizer | None) -> dict[str, int | N
 
     Without them transformers take those of a published model, which may be beyond the vocabulary.
     """
-    if family.config is not TransformerConfig:
+    if family.config not in (TransformerConfig, EncoderDecoderConfig):
         return {}
     special = tokenizer.special if tokenizer else {}
     names = {"bos_token_id": "start", "eos_token_id": "end", "pad_token_id": "padding"}
+    if family.config is EncoderDecoderConfig and "start" in special:  # null is refused there
+        names["decoder_start_token_id"] = "start"
     return {key: special.get(name) for key, name in names.items()}
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jnn.architectures.encoder_decoder import EncoderDecoderConfig, encoder_decoder
 from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.data.tokenizers import byte_pair_tokenizer, character_tokenizer
 from jnn.errors import JnnError
@@ -24,6 +25,9 @@ SETTINGS = {
     "mistral": TransformerConfig(**SIZES, **LLAMA, use_bias=False, window=3, head="dense"),
     "gpt_neox": TransformerConfig(
         **SIZES, positions="rotary", rotary_fraction=0.5, head="dense", branches="parallel"
+    ),
+    "phi": TransformerConfig(
+        **SIZES, positions="rotary", branches="shared_norm", head="dense", head_bias=True
     ),
     "gpt_neo": TransformerConfig(**SIZES, window=(0, 3), scaled=False, attention_bias="output"),
     "qwen2": TransformerConfig(
@@ -51,6 +55,15 @@ SETTINGS = {
     "bloom": TransformerConfig(
         **SIZES | {"hidden": 0}, positions="alibi", embedding_norm=True, head="none"
     ),
+}
+T5 = {"norm": "rms", "positions": "relative", "scaled": False, "use_bias": False}
+BART = {"norm_first": False, "logits_bias": True}
+ENCODER_DECODERS = {
+    "t5": {**T5, "activation": "gelu_tanh"},
+    "t5 gated": {**T5, "gated": True, "activation": "gelu_tanh", "tied": False},
+    "t5 silu": {**T5, "gated": True, "activation": "silu"},
+    "bart": {**BART, "embedding_norm": True, "first_position": 2, "decoder_depth": 1},
+    "marian": {**BART, "positions": "sinusoidal_halves", "activation": "silu"},
 }
 TOKENS = np.arange(7)
 
@@ -115,6 +128,41 @@ def test_transformers_read_it_as_the_same_function(family, tmp_path):
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys"))
     y = theirs.float().eval()(torch.tensor(TOKENS[None]))[0].detach().numpy()[0]
     ours = jax.jit(loaded.model.apply)(loaded.params, {}, x_of(loaded.settings))[0]
+    np.testing.assert_allclose(ours, y, atol=2e-5 * np.abs(y).max())  # float32
+
+
+def own_encoder_decoder(name):
+    sizes = {key: SIZES[key] for key in ("length", "width", "depth", "heads", "hidden")}
+    settings = EncoderDecoderConfig(source_vocabulary=13, **sizes, **ENCODER_DECODERS[name])
+    rng, x = np.random.default_rng(0), {"tokens": TOKENS, "source": TOKENS}
+    shapes = jax.eval_shape(encoder_decoder(settings).init, jax.random.key(0), x)[0]
+    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0.3, 0.3, leaf.shape), "f4"), shapes)
+    return as_pretrained(name.split()[0], settings, params)
+
+
+@pytest.mark.parametrize("name", ENCODER_DECODERS)
+def test_an_encoder_and_decoder_is_written_with_its_own_tokens_and_activation(name, tmp_path):
+    loaded = own_encoder_decoder(name)
+    save(tmp_path / "own", loaded)
+    again = load(tmp_path / "own")
+    assert differences(loaded.settings, again.settings) == []
+    special = {key: again.config[key] for key in again.config if key.endswith("_token_id")}
+    assert special == dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ENCODER_DECODERS)
+def test_transformers_read_an_encoder_and_decoder_as_the_same_function(name, tmp_path):
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    loaded = own_encoder_decoder(name)
+    save(tmp_path / "own", loaded)
+    theirs = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "own").float().eval()
+    source, target = np.arange(9)[None], TOKENS[None]
+    x = {"input_ids": torch.tensor(source), "decoder_input_ids": torch.tensor(target)}
+    y = theirs(**x).logits.detach().numpy()
+    x = {"tokens": target, "source": source}
+    ours = jax.jit(loaded.model.apply)(loaded.params, {}, x)[0]
     np.testing.assert_allclose(ours, y, atol=2e-5 * np.abs(y).max())  # float32
 
 

@@ -131,6 +131,8 @@ def test_the_reason_says_what_does_not_divide():
     [
         (lambda: mesh_sizes("data=2,pipeline=2"), "got 'data=2,pipeline=2', expected axes among"),
         (lambda: mesh_sizes("data=0"), "mesh: got 'data=0', expected axes among"),
+        (lambda: make_mesh({"pipeline": 2}), "got 'pipeline=2', expected axes among"),
+        (lambda: make_mesh({"data": 2.0}), "got 'data=2.0', expected axes among"),
         (lambda: mesh_sizes("data"), "mesh: got 'data', expected axes among"),
         (lambda: mesh_sizes("data=2,data=2"), "mesh: got data twice in 'data=2,data=2'"),
         (lambda: make_mesh("data=16"), "got data=16, 16 devices, expected 1 to 8 devices"),

@@ -82,6 +82,12 @@ def test_the_tail_of_erfc_has_its_digits():
         np.testing.assert_allclose(a, b, rtol=TAIL)
 
 
+def test_halves_go_to_the_even_neighbour_or_from_zero():
+    halves = jnp.asarray(np.arange(-9, 10) / 2, jnp.float32)
+    methods = [lax.RoundingMethod.TO_NEAREST_EVEN, lax.RoundingMethod.AWAY_FROM_ZERO]
+    check(lambda x: [jnp.round(x), jnp.rint(x), *(lax.round(x, m) for m in methods)], halves)
+
+
 def test_each_operation_is_rounded():
     """In double precision 0.7 as float32 times 10 is less than 7."""
     x = np.float32(np.arange(30) / 10)

@@ -89,8 +89,10 @@ def _read_t5_activation(config):
     return ACTIVATIONS[name]
 
 
-def _write_t5_activation(name):
-    return {"feed_forward_proj": "gated-gelu" if name == "gelu_tanh" else name}
+def _feed_forward(settings: EncoderDecoderConfig) -> dict:
+    tanh = "gelu" if settings.gated else "gelu_new"  # there "gated-gelu" is the approximation
+    name = tanh if settings.activation == "gelu_tanh" else settings.activation
+    return {"feed_forward_proj": f"gated-{name}" if settings.gated else name}
 
 
 def _scale_logits(config):
@@ -110,11 +112,12 @@ T5 = Family(
         entry("heads", "num_heads", int, 8),
         entry("norm_epsilon", "layer_norm_epsilon", float, 1e-6),
         Setting("gated", _read_gated, lambda value: {}),
-        Setting("activation", _read_t5_activation, _write_t5_activation),
+        Setting("activation", _read_t5_activation, lambda value: {}),
         Setting("scale_logits", _scale_logits, lambda value: {"scale_decoder_outputs": value}),
     ),
     constants={"norm": "rms", "positions": "relative", "scaled": False, "use_bias": False},
     fixed={"relative_attention_num_buckets": 32, "relative_attention_max_distance": 128},
+    derived=_feed_forward,
     rows=_t5_rows,
     copies={f"{stack}.embed_tokens.weight": "shared.weight" for stack in _STACKS},
     config=EncoderDecoderConfig,

@@ -27,13 +27,13 @@ def rope(base: float = 10_000.0, fraction: float | None = None) -> tuple[Setting
             )
         return value
 
+    def write_fraction(value):
+        is_default = value == 1 and fraction in (None, 1)
+        return {} if is_default else _written(partial_rotary_factor=value)
+
     return (
         Setting("rotary_base", read_base, lambda value: _written(rope_theta=value)),
-        Setting(
-            "rotary_fraction",
-            read_fraction,
-            lambda value: _written(partial_rotary_factor=value) if value != 1 else {},
-        ),
+        Setting("rotary_fraction", read_fraction, write_fraction),
         Setting("rotary_scaling", _read_scaling, _write_scaling),
     )
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from jnn.errors import mistake
@@ -187,7 +188,7 @@ def _polynomial(emitter, equation, inputs):
 
 @rule("round")
 def _round(emitter, equation, inputs):
-    to_even = "TO_NEAREST_EVEN" in str(equation.params["rounding_method"])
+    to_even = equation.params["rounding_method"] == jax.lax.RoundingMethod.TO_NEAREST_EVEN
     template = "roundToEven({0})" if to_even else "roundFromZero({0})"
     return [elementwise(emitter, equation, inputs, template)]
 
