@@ -48,6 +48,7 @@ import jax.numpy as jnp
 
 from jnn.errors import JnnError, mistake
 from jnn.paths import path_name
+from jnn.placement import varying_over
 from jnn.tags import tag
 from jnn.threefry import fold_in
 
@@ -270,7 +271,7 @@ def scan_step(
         return jax.tree.map(lambda now, before: where(is_real, now, before), new, carry), y_t
 
     is_real = None if mask is None else jnp.moveaxis(mask, -1, 0)
-    carry, y = jax.lax.scan(advance, carry, (elements, is_real))
+    carry, y = jax.lax.scan(advance, varying_over(carry, x), (elements, is_real))
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, time), y), carry
 
 

@@ -47,6 +47,23 @@ def gathered_once(params: Any) -> Any:
     return jax.tree.map(lambda leaf: whole(leaf) if isinstance(leaf, Tracer) else leaf, params)
 
 
+def varying_over(tree: Any, *others: Any) -> Any:
+    """The arrays of ``tree``, cast to vary over all axes of a ``jax.shard_map`` over which one of
+    them varies, or one of the ``others``.
+
+    Operands of a primitive need it, and what a scan carries from zeros. Outside of a
+    ``jax.shard_map`` nothing changes. The gradient of the cast is the sum over devices.
+    """
+    varying = lambda leaf: jax.typeof(leaf).manual_axis_type.varying
+    axes = frozenset().union(*map(varying, jax.tree.leaves((tree, others))))
+
+    def cast(leaf: Any) -> Any:
+        missing = tuple(sorted(axes - varying(leaf)))
+        return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
+
+    return jax.tree.map(cast, tree)
+
+
 def devices_of_examples() -> int:
     """Over how many devices examples are split where layers know the mesh; elsewhere 1."""
     return _parts_of_a_batch() or 1

@@ -42,8 +42,8 @@ from jnn.layers.convolution_forms import (
     merge,
     plain,
     split,
-    varying_alike,
 )
+from jnn.placement import varying_over
 from jnn.sharding import BATCH
 
 
@@ -57,7 +57,7 @@ def convolution(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arra
     """
     if geometry.groups > 1 and isinstance(x, Tracer) and is_for_mesh():
         return _by_examples(x, kernel, geometry)
-    x, kernel = varying_alike(_whole_in_space(x), kernel)
+    x, kernel = varying_over((_whole_in_space(x), kernel))
     return _whole_in_space(_convolution.bind(x[None], kernel[None], geometry=geometry)[0])
 
 

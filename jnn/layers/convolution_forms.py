@@ -489,19 +489,6 @@ def is_for_mesh() -> bool:
     return not mesh.empty and all(kind == AxisType.Auto for kind in mesh.axis_types)
 
 
-def varying_alike(*operands):
-    """The operands, cast to vary over the same axes of a ``jax.shard_map``, as primitives need.
-
-    The gradient of the cast is the sum over devices.
-    """
-    varying = [jax.typeof(operand).manual_axis_type.varying for operand in operands]
-    missing = [frozenset().union(*varying) - axes for axes in varying]
-    return [
-        lax.pcast(x, tuple(sorted(axes)), to="varying") if axes else x
-        for x, axes in zip(operands, missing, strict=True)
-    ]
-
-
 def merge(x, axis=-2):
     """``axis`` and the next one as one axis."""
     axis %= x.ndim

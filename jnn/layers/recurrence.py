@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from jnn.layers.dense import linear
 from jnn.model import where
-from jnn.placement import devices_of_examples
+from jnn.placement import devices_of_examples, varying_over
 
 
 def scan(
@@ -68,7 +68,7 @@ def scan(
 
     run = jax.custom_jvp(evaluate)
     run.defjvp(tangent)
-    return run(weights, params, memory, x, mask)
+    return run(weights, params, varying_over(memory, weights, params, x), x, mask)
 
 
 def over_time(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:

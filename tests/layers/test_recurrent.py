@@ -394,3 +394,31 @@ def test_both_directions_within_each_word_of_a_padded_sentence():
     y, _ = jax.jit(model.apply)(params, state, words, mask=mask)
     expected, _ = apply(encoder, params, state, words.reshape(6, 6))
     np.testing.assert_allclose(y[mask], expected.reshape(2, 3, -1)[mask], atol=SINGLE)
+
+
+def own_cell():
+    """A recurrent layer of one's own, which is scanned step by step."""
+    return recurrent(
+        lambda key, x: {},
+        lambda params, x_t: jnp.zeros_like(x_t),
+        lambda params, memory, x_t: (memory + x_t, jnp.tanh(memory + x_t)),
+    )
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("layer", [elman(2), gru(2), lstm(2), own_cell()], ids=repr)
+def test_devices_of_a_shard_map_have_the_memory_of_their_own_examples(float64, layer, masked):
+    n, P = len(jax.devices()), jax.P
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((2 * n, 5, 3)))
+    mask = jnp.arange(5) < 1 + jnp.arange(2 * n)[:, None] % 5 if masked else None
+    params, state = init(layer, x, 1)
+
+    def loss(params, x, mask):
+        return jnp.mean(jnp.sin(layer.apply(params, state, x, mask=mask)[0]))
+
+    mean = lambda *operands: jax.lax.pmean(loss(*operands), "data")
+    mesh = jax.make_mesh((n,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    split = jax.shard_map(mean, mesh=mesh, in_specs=(P(), P("data"), P("data")), out_specs=P())
+    got, expected = (jax.jit(jax.value_and_grad(f, (0, 1)))(params, x, mask) for f in (split, loss))
+    for ours, theirs in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=GRADIENT)
