@@ -113,9 +113,9 @@ def _form(x, kernel, geometry):
         return _exchanged if is_single and is_wider else _form_of_gradient(kernel, groups)
     if groups > 1:
         return _by_groups
-    is_narrow = features <= min(FEW_FEATURES, channels // 2)
-    is_small = 1 < taps <= _most_taps(channels, features)
-    if is_narrow and is_small and is_dense and math.prod(x[:-1]) * taps * features <= MOST_ELEMENTS:
+    is_narrow = features <= min(FEW_FEATURES, channels // 2) and 1 < taps <= MOST_TERMS
+    most = _most_elements(taps, channels, features)
+    if is_narrow and is_dense and math.prod(x[:-1]) * taps * features <= most:
         return _of_few_features
     return plain
 
@@ -152,18 +152,19 @@ def _most_terms(features):
     return MOST_TERMS if features <= (64 if is_for_all_cores.get() else 16) else MOST_TERMS // 2
 
 
-def _most_taps(channels, features):
-    """The largest window for `_of_few_features` to be ahead of plain.
+def _most_elements(taps, channels, features):
+    """The most products with all taps, all in memory, for `_of_few_features` to be ahead of plain.
 
     Time of it over that of plain, as in `_most_terms`, 32 x 28x28, 128 x 14x14 and 64 x 7x7:
 
-                                      alone         with options
+                                       alone         with options
         4 to 49 taps, 1 or 3 features  0.1 to 1.1    0.1 to 0.5
         4 and 9 taps, 8 features       0.3 to 1.1    0.2 to 0.8
-        16 to 49 taps, 8 features      0.5 to 2.5    of 16 channels 0.4 to 2, of more 0.1 to 0.9
+        16 to 49 taps, 8 features      0.6 to 2.5    of 16 channels 0.6 to 2, of more 0.1 to 0.9
+            of them 64 x 7x7           0.5 to 1.4    0.1 to 0.8
     """
     is_ahead = features <= FEW_FEATURES // 2 or (is_for_all_cores.get() and channels >= 64)
-    return MOST_TERMS if is_ahead else 15
+    return MOST_ELEMENTS if taps < 16 or is_ahead else MOST_ELEMENTS // 8
 
 
 def _form_of_gradient(kernel, groups):
