@@ -397,11 +397,15 @@ def _log(
 def _floats(values: Mapping[str, Any]) -> dict[str, float]:
     """What ``evaluate`` returned, as Python's numbers."""
     try:
-        return {name: float(value) for name, value in values.items()}
+        numbers = {name: float(value) for name, value in values.items()}
     except (AttributeError, TypeError, ValueError):
         got = f"evaluate that returned {values!r}"[:200]
         expected = "one number for each name, as {'validation/loss': 0.3}"
         raise mistake("fit", got=got, expected=expected) from None
+    if "step" in numbers:
+        got, expected = "a metric 'step' of evaluate", "another name: each row has its own step"
+        raise mistake("fit", got=got, expected=expected)
+    return numbers
 
 
 def _copy(tree: Any) -> Any:

@@ -341,6 +341,10 @@ def test_bad_updates_may_be_left_out(capsys):
             for value in (0.5, None, {"validation/loss": jnp.ones(3)}, {"validation/loss": "low"})
         ),
         (
+            {"evaluate": lambda params, state: {"validation/loss": 0.5, "step": 7}},
+            "fit: got a metric 'step' of evaluate, expected another name",
+        ),
+        (
             {"best": "validation/accuracy"},
             "fit: got best='validation/accuracy', expected a metric that evaluate returns: "
             "validation/loss",

@@ -70,18 +70,23 @@ def weights_among(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {
         _without_name(path): np.asarray(numerics(value)).reshape(-1, *value.shape[-3:])
         for path, value in values.items()
-        if _is_weights(path)
+        if tag_of(path) == "weights"
     }
 
 
 @functools.partial(jax.jit, static_argnames="model")
 def _weights(model: Model, params: Any, state: Any, x: Any) -> dict[str, jax.Array]:
     _, values = capture(model.apply)(params, state, x)
-    return {path: numerics(value) for path, value in values.items() if _is_weights(path)}
+    return {path: numerics(value) for path, value in values.items() if tag_of(path) == "weights"}
 
 
-def _is_weights(path: str) -> bool:
-    return path.rpartition("/")[2].split("#")[0] == "weights"
+def tag_of(path: str) -> str:
+    """The name of a captured value within its layer.
+
+    >>> tag_of("blocks/attention/weights#2")
+    'weights'
+    """
+    return path.rpartition("/")[2].partition("#")[0]
 
 
 def _shapes(paths, model: Model, params: Any, state: Any, x: Any) -> list[tuple[int, ...]]:

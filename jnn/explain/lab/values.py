@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import JnnError
+from jnn.explain.inside.attention import tag_of
 from jnn.web.values import HALVES
 
 BATCH, LONGER = 13, 11
@@ -194,19 +195,15 @@ def _lengths_within(own: Mapping[str, tuple[int, ...]]) -> set[int]:
     """The lengths of the sequences that a model makes of an input that is none, such as the patches
     of a picture: those whose elements attend to each other. ``own`` has shapes without stacks.
     """
-    attends = lambda path, shape: _last_name(path) == "weights" and len(shape) == 3
+    attends = lambda path, shape: tag_of(path) == "weights" and len(shape) == 3
     return {n[2] for path, n in own.items() if attends(path, n) and n[1] == n[2]}
 
 
 def _times_within(path: str, shape: tuple[int, ...], lengths: set[int]) -> list[int]:
     """The axes of a value that have the elements of such a sequence."""
     places = {("weights", 3): [1, 2]} | {(name, 3): [0] for name in ("query", "key", "value")}
-    axes = [0] if len(shape) == 2 else places.get((_last_name(path), len(shape)), [])
+    axes = [0] if len(shape) == 2 else places.get((tag_of(path), len(shape)), [])
     return axes if all(shape[axis] in lengths for axis in axes) else []
-
-
-def _last_name(path: str) -> str:
-    return path.rpartition("/")[2].partition("#")[0]
 
 
 def _axes(shape: tuple[int, ...], stacks: int, is_time: list[bool]) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from jnn.model import Model, Params, State
 
 MOST_TOKENS = 2
 """Tokens before the patches of an image: that of the class, and that of distillation."""
+HEADS = ("query", "key", "value", "weights")
+"""What attention tags, by heads."""
 MOST_LAYERS = 20
 """Rows of feature maps, beyond which those within a block are omitted."""
 
@@ -45,36 +47,34 @@ def inside(
     """What a model sees in one image ``(H, W, C)``, of the class ``label`` that is called ``name``.
 
     Saliency; of a convolutional network its feature maps, which are what it tags with three axes;
-    of a vision transformer the attention of its first token.
+    of a vision transformer the attention of its class token.
     """
     x = jnp.asarray(image)
     logits = lambda params, x: model.apply(params, state, x)[0]
     _, values = jax.jit(jnn.capture(logits))(params, image)
+    weights = list(attention.weights_among(values).values())
+    values = {path: value for path, value in values.items() if attention.tag_of(path) not in HEADS}
     has_places = lambda value: value.ndim == 3 and max(value.shape[:2]) > 1
     maps = [path for path, value in values.items() if has_places(value)]
-    weights = list(attention.weights_among(values).values())
-    of_attention = _attention(weights, [values[path].shape[:2] for path in maps], image)
-    maps = [] if weights else maps  # those of a transformer are tokens, queries and weights
+    sections = _attention(weights, [values[path].shape[:2] for path in maps], image)
+    maps = [] if sections else maps  # those of a vision transformer are its patches
+    if maps:
+        figure = feature_maps.feature_maps(_once(_outermost(values)), image=image)
+        text = "One test image on its way through the network."
+        sections = [Section("Feature maps", text, figure)]
     untrained, _ = jax.jit(model.init)(jax.random.key(1), image)
     shortest = min(image.shape[:2])
     patch = min(max(2, shortest // 7), shortest)
     explain = lambda params: saliency.explanations(
         Partial(logits, params), x, label, jax.random.key(0), path="".join(maps[-1:]), patch=patch
     )
-    of_maps = [
-        Section(
-            "Feature maps",
-            "One test image on its way through the network.",
-            feature_maps.feature_maps(_once(_outermost(values)), image=image),
-        )
-    ]
     of_pixels = Section(
         "Saliency",
         "The pixels that support the image's class, by several methods; below, with random "
         "weights. What looks alike in both rows shows the image, not the model.",
         saliency.compare(image, explain(params), explain(untrained), answer=name),
     )
-    return [*(of_maps if maps else of_attention), of_pixels]
+    return [*sections, of_pixels]
 
 
 def _attention(

@@ -63,7 +63,7 @@ def test_of_a_vision_transformer_it_shows_where_the_class_token_looks():
     assert "Grad-CAM" not in {ax.get_title(loc="left") for ax in pixels.figure.axes}
 
 
-def test_blocks_with_other_numbers_of_heads_have_no_common_picture_and_a_saliency():
+def test_blocks_with_other_numbers_of_heads_have_no_common_picture():
     parts = {
         "patches": jnn.conv(8, (2, 2), strides=2),
         "token": class_token(),
@@ -80,7 +80,7 @@ def test_blocks_with_other_numbers_of_heads_have_no_common_picture_and_a_salienc
     model = jnn.wired(flow, parts, streaming=False)
     image = jnp.asarray(np.random.default_rng(0).random((4, 4, 1)), jnp.float32)
     sections = image_classification.inside(model, *init(model, image), np.asarray(image), 0, "0")
-    assert [section.title for section in sections] == ["Saliency"]
+    assert [section.title for section in sections] == ["Feature maps", "Saliency"]  # of patches
 
 
 def test_of_a_multilayer_perceptron_it_shows_saliency_alone():
@@ -99,3 +99,21 @@ def test_images_of_any_sides_have_a_saliency(shape):
     occlusion = section.figure.axes[4]
     assert occlusion.get_title(loc="left") == "occlusion"
     assert occlusion.images[0].get_array().shape == shape[:2]
+
+
+def test_of_a_convolutional_network_with_attention_it_shows_the_maps_alone():
+    by_places = lambda h: h.reshape(*h.shape[:-3], 16, h.shape[-1])
+    model = jnn.chain(
+        conv=jnn.conv(4, (3, 3)),
+        pool=jnn.max_pool((2, 2)),
+        flat=by_places,
+        mix=jnn.attention(2),
+        mean=jnn.global_average_pool(1),
+        head=jnn.dense(2),
+    )
+    image = jnp.asarray(np.random.default_rng(0).random((8, 8, 1)), jnp.float32)
+    params, state = init(model, image)
+    maps, pixels = image_classification.inside(model, params, state, np.asarray(image), 0, "zero")
+    names = [ax.texts[0].get_text().strip() for ax in maps.figure.axes[::2]]
+    assert names == ["image", "conv", "pool", "mean", "head"]
+    assert "Grad-CAM" in {ax.get_title(loc="left") for ax in pixels.figure.axes}
