@@ -101,9 +101,8 @@ class ConvolutionalAutoencoderConfig:
         check_settings(self)
         name = "ConvolutionalAutoencoderConfig"
         if not self.channels:
-            got = f"shape={self.shape!r}, channels={self.channels!r}"
-            expected = "a shape (height, width, channels) and at least one convolution"
-            raise mistake(name, got=got, expected=expected)
+            expected = "those of one convolution at least"
+            raise mistake(name, got="channels=()", expected=expected)
         height, width, _ = self.shape
         factor = 2 ** len(self.channels)
         if height % factor or width % factor:

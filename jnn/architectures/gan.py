@@ -71,12 +71,8 @@ class GANConfig:
         """Refuse what does not fit together."""
         check_settings(self)
         if not self.channels:
-            got = f"shape={self.shape!r}, channels={self.channels!r}"
-            raise mistake(
-                "GANConfig",
-                got=got,
-                expected="a shape (height, width, channels) and channels of one layer at least",
-            )
+            expected = "those of one layer at least"
+            raise mistake("GANConfig", got="channels=()", expected=expected)
         factor = 2 ** len(self.channels)
         if self.shape[0] % factor or self.shape[1] % factor:
             got = f"images of {self.shape[0]}x{self.shape[1]} for channels={self.channels!r}"

@@ -35,21 +35,21 @@ def check_settings(config: Any) -> None:
         kinds = typing.get_args(hint) if isinstance(hint, UnionType) else (hint,)
         several = next((kind for kind in kinds if typing.get_origin(kind) is tuple), None)
         least = 0 if field.default == 0 else 1
-        if several and isinstance(value, tuple | list):
-            of = typing.get_args(several)
-            if Ellipsis not in of and len(value) != len(of):
-                expected = f"{len(of)} integers"
-                if field.name == "shape":
-                    expected = "a shape (height, width, channels)"
-                raise mistake(caller, got=f"{field.name}={value!r}", expected=expected)
-            for i, item in enumerate(value):
-                check_integer(caller, f"{field.name}[{i}]", item, least=least)
+        if several and (isinstance(value, tuple | list) or int not in kinds):
+            _check_several(caller, field.name, value, typing.get_args(several), least)
         elif int in kinds:
             check_integer(caller, field.name, value, least=least)
-        elif several:
-            is_one = as_integer(value) is not None and Ellipsis in typing.get_args(several)
-            remedy = f"A single one is {field.name}=({value!r},)." if is_one else ""
-            got = f"{field.name}={value!r}"
-            raise mistake(caller, got=got, expected="a tuple of integers", remedy=remedy)
         elif field.name == "dropout":
             check_fraction(caller, "dropout", value, ends="[)")
+
+
+def _check_several(caller: str, name: str, value: Any, types: tuple, least: int) -> None:
+    """Check a tuple of integers, of ``types`` such as ``(int, int)`` or ``(int, ...)``."""
+    count = None if Ellipsis in types else len(types)
+    if not isinstance(value, tuple | list) or count not in (None, len(value)):
+        is_one = count is None and as_integer(value) is not None
+        remedy = f"A single one is {name}=({value!r},)." if is_one else ""
+        expected = f"a tuple of {count} integers" if count else "a tuple of integers"
+        raise mistake(caller, got=f"{name}={value!r}", expected=expected, remedy=remedy)
+    for i, item in enumerate(value):
+        check_integer(caller, f"{name}[{i}]", item, least=least)

@@ -175,14 +175,11 @@ def test_two_players_learn_what_each_class_looks_like(normalization):
         ),
         (
             {"shape": (28, 28)},
-            (
-                r"got shape=\(28, 28\), expected a shape "
-                r"\(height, width, channels\)"
-            ),
+            r"got shape=\(28, 28\), expected a tuple of 3 integers",
         ),
         (
             {"channels": ()},
-            r"got .* channels=\(\), expected a shape .* and channels of one layer at least",
+            r"got channels=\(\), expected those of one layer at least",
         ),
         ({"channels": (8, 0)}, r"got channels\[1\]=0, expected an integer >= 1"),
         ({"noise": 0}, r"got noise=0, expected an integer >= 1"),
