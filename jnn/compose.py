@@ -294,11 +294,12 @@ def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> M
 
 
 def _sum(y: Any, x: Any) -> Any:
-    if y.shape != x.shape:
+    made = [getattr(value, "shape", f"a {type(value).__name__}") for value in (y, x)]
+    if made[0] != made[1] or not hasattr(y, "shape"):
         raise mistake(
             "residual",
-            got=f"a body that makes {y.shape} and a shortcut that makes {x.shape}",
-            expected="equal shapes",
+            got=f"a body that makes {made[0]} and a shortcut that makes {made[1]}",
+            expected="arrays of equal shapes",
             remedy="Pass a shortcut such as dense(features).",
         )
     return y + x

@@ -241,9 +241,12 @@ def split_batch(batch: Any, mesh: Mesh) -> Any:
     Raises `JnnError` where the devices do not divide it.
     """
     parts = batch_parts(mesh.shape)
-    for size in {leaf.shape[0] for leaf in jax.tree.leaves(batch)}:
-        if size % parts:
-            got = f"a batch of {size} over data={mesh.shape['data']}, fsdp={mesh.shape['fsdp']}"
+    for leaf in jax.tree.leaves(batch):
+        sizes = np.shape(leaf)[:1]
+        if not sizes:
+            raise mistake("mesh", got="a number in a batch", expected="arrays with an example axis")
+        if sizes[0] % parts:
+            got = f"a batch of {sizes[0]} over data={mesh.shape['data']}, fsdp={mesh.shape['fsdp']}"
             raise mistake("mesh", got=got, expected=f"a multiple of {parts}")
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec(BATCH)))
 

@@ -141,6 +141,8 @@ def test_residual_adds_and_refuses_another_shape():
         r"3\).*Pass a shortcut",
     ):
         jnn.residual(jnn.dense(4)).init(jax.random.key(0), x)
+    with pytest.raises(jnn.JnnError, match=r"makes a dict and .* makes a dict, expected arrays"):
+        jnn.residual(lambda x: x).init(jax.random.key(0), {"image": x})
 
 
 def test_parallel_gives_a_tuple_a_dict_or_what_combine_makes():

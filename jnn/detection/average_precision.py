@@ -70,8 +70,9 @@ def average_precision(
 
     Raises:
         MissingExtraError: pycocotools is not installed.
-        JnnError: shapes that disagree, no object in any image, or a label outside
-            ``[0, classes)`` of an object or a detection, which COCO would not count.
+        JnnError: shapes that disagree, no object in any image, a score that is NaN or ``inf``, or
+            a label outside ``[0, classes)`` of an object or a detection, which COCO would not
+            count.
 
     >>> boxes = np.array([[[0, 0, 4.0, 4.0], [5, 5, 9.0, 9.0]]])
     >>> detections = Detections(boxes, np.array([[0.9, 0.8]]), np.array([[0, 0]]))
@@ -194,6 +195,9 @@ def _check(boxes, scores, labels, truth) -> None:
         raise mistake("average_precision", got=got, expected=expected)
     if not np.any(truth["mask"]):
         raise mistake("average_precision", got="no object in any image", expected="at least one")
+    if np.any(np.isnan(scores) | (scores == np.inf)):
+        got, expected = "scores that are NaN or inf", "numbers, and -inf for padding"
+        raise mistake("average_precision", got=got, expected=expected)
 
 
 def _check_classes(name: str, labels, mask, classes: int) -> None:

@@ -114,6 +114,9 @@ def test_mistakes_are_named(monkeypatch):
         average_precision(detected([]), truth([(1, A), (2, B)]), 2)
     with pytest.raises(JnnError, match="labels of detections: got label -1 in row 0"):
         average_precision(detected([(0.9, -1, A)]), truth([(0, A)]), 2)
+    for score in (np.nan, np.inf):
+        with pytest.raises(JnnError, match="got scores that are NaN or inf"):
+            average_precision(detected([(score, 0, A)]), truth([(0, A)]), 1)
     real = builtins.__import__
 
     def absent(name, *arguments, **settings):

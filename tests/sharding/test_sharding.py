@@ -157,6 +157,10 @@ def test_the_reason_says_what_does_not_divide():
             "a rule 'kernel' that matches no array, expected the end of some path among a",
         ),
         (
+            lambda: sharding.split_batch({"n": jnp.ones(())}, make_mesh("data=4")),
+            "mesh: got a number in a batch, expected arrays with an example axis",
+        ),
+        (
             lambda: sharding.split_batch(jnp.ones((6, 2)), make_mesh("data=4")),
             "a batch of 6 over data=4, fsdp=1, expected a multiple of 4",
         ),
