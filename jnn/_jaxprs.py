@@ -48,7 +48,7 @@ def scope_of(equation: Any) -> str:
     """The named scopes of an equation, without the transformations around them:
     ``jvp(block)/vmap(attention)`` is ``block/attention``.
 
-    They are told from names with parentheses by their types, not in the text of the whole stack.
+    Scopes are told from transformations by their type, since names may have parentheses.
     """
     stack = equation.source_info.name_stack.stack
     names = [part.name for part in stack if type(part).__name__ == "Scope"]

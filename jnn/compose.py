@@ -329,7 +329,7 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
 
     def init(key, x):
         params, state = jax.vmap(model.init, in_axes=(0, None))(fold_in_each(key, n), x)
-        x = jax.eval_shape(identity.apply, {}, {}, x)[0]  # NumPy's float64 is float32 in JAX
+        x = jax.eval_shape(lambda x: x, x)  # NumPy's float64 is float32 in JAX
         _check_same(x, jax.eval_shape(model.apply, *jax.eval_shape(model.init, key, x), x)[0])
         return params, state
 

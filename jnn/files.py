@@ -240,7 +240,7 @@ class JsonLines:
         self.is_written = False
         self.sink: Callable[[int, Mapping[str, Any]], None] | None = None
         self._stream: IO[bytes] | None = None
-        self._size, self._crc32 = 0, 0  # of what was read and written, while the file is open
+        self._count = self._size = self._crc32 = 0  # of what was read and written, while open
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append the values of one step, flushed to the file."""
@@ -256,6 +256,7 @@ class JsonLines:
             except OSError:
                 self.close()  # the line may be half-written
                 raise
+        self._count += 1
         self._size, self._crc32 = _checksum(content, self._size, self._crc32)
         if self.sink:
             self.sink(int(step), plain(values))
@@ -288,6 +289,10 @@ class JsonLines:
         else:
             size, crc32 = self._size, self._crc32
         return {"bytes": size, "crc32": crc32}
+
+    def count(self) -> int:
+        """The number of rows so far."""
+        return len(self._lines()) if self._stream is None else self._count
 
     def synchronize(self) -> None:
         """Flush to the disk itself, so that a loss of power does not undo it.
@@ -327,6 +332,7 @@ class JsonLines:
         """The file, which has ``lines`` alone, opened to append others."""
         self._replace(lines)
         self._stream = self.path.open("ab")
+        self._count = len(lines)
         self._size, self._crc32 = _checksum(b"".join(lines))
         return self._stream
 

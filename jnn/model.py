@@ -250,7 +250,9 @@ def scan_step(
     """``step(carry, x_t) -> y_t, carry`` over the elements of x: y, and the last carry.
 
     x holds tokens ``(..., T)`` or features ``(..., T, D)``. An element that ``mask`` ``(..., T)``
-    hides is read as zero, whatever it holds, and leaves the carry as it was.
+    hides is read as zero, whatever it holds, and leaves the carry as it was. Within a
+    ``jax.shard_map`` the carry varies over the axes of x; what ``step`` closes over must not vary
+    over others.
 
     >>> import jax.numpy as jnp
     >>> total = lambda carry, x_t: (carry + x_t, carry + x_t)

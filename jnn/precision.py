@@ -13,7 +13,8 @@ def wide(dtype: np.dtype) -> np.dtype:
     >>> wide(jnp.ones(2, jnp.bfloat16).dtype).name
     'float32'
     """
-    return np.promote_types(dtype, np.float32)
+    is_inexact = jnp.issubdtype(dtype, jnp.inexact)
+    return np.promote_types(dtype, np.float32) if is_inexact else np.dtype(np.float32)
 
 
 def numerics(x: jax.Array) -> jax.Array:

@@ -274,7 +274,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 def suggestion(word: str, choices: Iterable[str]) -> str:
     """A question with the value nearest to ``word``, quoted; "" where none is near.
 
-    Capitals make no two words different.
+    Case is ignored.
 
     >>> suggestion("adamv", ["sgd", "adamw"]), suggestion("same", ["SAME", "VALID"])
     ("Did you mean 'adamw'?", "Did you mean 'SAME'?")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import typing
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any
 
 from jnn.errors import mistake
@@ -33,7 +33,10 @@ def check_settings(config: Any) -> None:
     for field in dataclasses.fields(config):
         value, hint = getattr(config, field.name), hints[field.name]
         kinds = typing.get_args(hint) if isinstance(hint, UnionType) else (hint,)
-        several = next((kind for kind in kinds if typing.get_origin(kind) is tuple), None)
+        if value is None and NoneType in kinds:
+            continue
+        tuples = [kind for kind in kinds if typing.get_origin(kind) is tuple]
+        several = next((kind for kind in tuples if int in typing.get_args(kind)), None)
         least = 0 if field.default == 0 else 1
         if several and (isinstance(value, tuple | list) or int not in kinds):
             _check_several(caller, field.name, value, typing.get_args(several), least)
@@ -51,5 +54,5 @@ def _check_several(caller: str, name: str, value: Any, types: tuple, least: int)
         remedy = f"A single one is {name}=({value!r},)." if is_one else ""
         expected = f"a tuple of {count} integers" if count else "a tuple of integers"
         raise mistake(caller, got=f"{name}={value!r}", expected=expected, remedy=remedy)
-    for i, item in enumerate(value):
-        check_integer(caller, f"{name}[{i}]", item, least=least)
+    for i, number in enumerate(value):
+        check_integer(caller, f"{name}[{i}]", number, least=least)

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jnn.architectures.autoencoder import ConvolutionalAutoencoderConfig, convolutional_encoder
 from jnn.architectures.settings import check_settings
 from jnn.compose import chain
+from jnn.errors import mistake
 from jnn.initializers import he_normal
 from jnn.layers.activation import activation
 from jnn.layers.checks import check_names
@@ -58,8 +59,16 @@ class VAEConfig:
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
 
     def __post_init__(self):
-        """Refuse what is no size."""
+        """Refuse what does not fit together."""
         check_settings(self)
+        if not self.channels:
+            expected = "those of one convolution at least"
+            raise mistake("VAEConfig", got="channels=()", expected=expected)
+        factor = 2 ** len(self.channels)
+        if self.shape[0] % factor or self.shape[1] % factor:
+            got = f"images of {self.shape[0]}x{self.shape[1]} for channels={self.channels!r}"
+            expected = f"sides divisible by {factor}"
+            raise mistake("VAEConfig", got=got, expected=expected)
 
 
 def vae(config: VAEConfig) -> Model:

@@ -18,8 +18,8 @@ from jnn.loaded import Loaded
 from jnn.train.preparation import Preparation
 
 ARRAYS = (".npy", ".npz")
-UPRIGHT = range(1, 5)
-"""The orientations in EXIF of a picture that is not rotated by a quarter."""
+ROTATED = range(5, 9)
+"""The orientations in EXIF of a picture whose height and width are exchanged when it is shown."""
 STDIN, STANDARD_INPUT = "-", "standard input"
 """The name of standard input among files, and in messages and answers."""
 
@@ -130,8 +130,8 @@ def _of_picture(file: str, preparation: Preparation, scaled: list[str]) -> Prepa
         raise mistake(file, got="a picture", expected=expected)
     image = read_image(file, size=(height, width), channels=channels)
     with Image.open(file) as original:
-        is_upright = original.getexif().get(ExifTags.Base.Orientation, 1) in UPRIGHT
-        if original.size != ((width, height) if is_upright else (height, width)):
+        is_rotated = original.getexif().get(ExifTags.Base.Orientation) in ROTATED
+        if original.size != ((height, width) if is_rotated else (width, height)):
             scaled.append(file)
     return Prepared(file, None, _encoded(preparation, image, file))
 

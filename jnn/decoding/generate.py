@@ -131,7 +131,7 @@ def _generate(
     ends = np.linspace(0, length, 1 + -(-length // LONGEST_STAGE)).round().astype(int)[1:]
     capacities = [prompt.shape[-1] + int(end) for end in ends]
     whole = capacities[-1]
-    logits, carry = prefill(model, params, state, prompt, mask, context, capacities[0], of=whole)
+    logits, carry = prefill(model, params, state, prompt, mask, context, capacities[0], whole)
     check_stop("generate", stop, logits.shape[-1])
     choose = functools.partial(_choose, key, sampling, stop)
     decode_state, *first = choose(0, logits, _initial(carry, logits, prompt, mask, sampling))
@@ -143,7 +143,7 @@ def _generate(
 
     starts = [1, *ends[:-1].tolist()]
     for start, end, capacity in zip(starts, ends.tolist(), capacities, strict=True):
-        larger = _empty(model, params, model_input(prompt[..., 0], context), capacity, of=whole)
+        larger = _empty_carry(model, params, model_input(prompt[..., 0], context), capacity, whole)
         decode_state = decode_state._replace(carry=grow_cache(decode_state.carry, larger))
         step = hoist_invariants(
             step_model, (params, state, context), decode_state.carry, decode_state.token
@@ -257,13 +257,14 @@ def model_input(tokens: jax.Array, context: Mapping[str, Any] | None) -> Any:
 
 
 def prefill(
-    model: Model, params, state, prompt, mask, context, capacity: int, of: int | None = None
+    model: Model, params, state, prompt, mask, context, capacity: int, total: int = 0
 ) -> tuple[jax.Array, Any]:
     """The logits after the last real token of each prompt, and the carry that has read it.
 
-    The carry has room for ``capacity`` elements, of the ``of`` that the stream will have.
+    The carry has room for ``capacity`` of the ``total`` elements of the stream; 0 for as many.
     """
-    carry = _empty(model, params, model_input(prompt[..., 0], context), capacity, of or capacity)
+    token = model_input(prompt[..., 0], context)
+    carry = _empty_carry(model, params, token, capacity, total or capacity)
     logits, carry = reader(model)(params, state, carry, model_input(prompt, context), mask=mask)
     if mask is None:
         return without_nonsense(logits[..., -1, :], prompt, mask), carry
@@ -273,12 +274,12 @@ def prefill(
     return without_nonsense(logits, prompt, mask), carry
 
 
-def _empty(model: Model, params, x_t, capacity: int, of: int) -> Any:
-    """A carry with room for ``capacity`` elements, of the ``of`` that the stream will have.
+def _empty_carry(model: Model, params, x_t, capacity: int, total: int) -> Any:
+    """A carry with room for ``capacity`` of the ``total`` elements of the stream.
 
-    Arrays without a number, which have a length in their shape alone, have that of the stream.
+    Leaves without elements, which have a length in their shape alone, have that of the stream.
     """
-    whole = jax.eval_shape(lambda params, x_t: model.carry(params, x_t, of), params, x_t)
+    whole = jax.eval_shape(lambda params, x_t: model.carry(params, x_t, total), params, x_t)
     return jax.tree.map(
         lambda part, whole: part if whole.size else jnp.zeros(whole.shape, whole.dtype),
         model.carry(params, x_t, capacity),

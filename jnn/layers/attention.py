@@ -74,9 +74,10 @@ def attention(
     The carry of a stream is a key-value cache, plain data: ``key`` and ``value``
     ``(..., key_value_heads, length, head_features)``, keys rotated to their positions, and
     ``position`` ``(...,)``, how many elements each example has read. Where ``positions`` depend on
-    the length, ``within`` ``(..., length, 0)``, without a number, has that in its shape, also in a
-    cache that begins with fewer slots. More elements than slots raise `JnnError`; under
-    ``jax.jit``, where the count is not known, y is NaN from there on, and nothing is overwritten.
+    the length of the sequence, ``within`` ``(..., length, 0)`` has that length in its shape, and no
+    elements; `generate` keeps it while the cache grows. More elements than slots raise `JnnError`;
+    under ``jax.jit``, where the count is not known, y is NaN from there on, and nothing is
+    overwritten.
 
     Tags: "query", "key", "value", "weights". Raises `JnnError` for heads that do not divide D, a
     mask of another shape, another D than in params, and integer x.

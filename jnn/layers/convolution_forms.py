@@ -38,7 +38,7 @@ from jnn.processor import instructions
 
 FEW_CHANNELS, FEW_FEATURES = 4, 8  # within a group, and of all
 MOST_TERMS = 64  # of a sum, which is unrolled, and compiles longer the larger it is
-LEAST_OF_WINDOWS = 64  # features of windows of many channels, which fewer are not worth copying
+LEAST_OF_WINDOWS = 64  # features, below which windows of many channels are not worth copying
 MOST_COPIES = 3  # of a small image, as rows that outputs see, for each feature
 MOST_ELEMENTS = 2**24  # of the products with all taps, which are in memory at once
 MOST_OUTPUTS = 64  # of the gradient to a small kernel
@@ -92,6 +92,8 @@ def _form(x, kernel, geometry):
         and max(geometry.strides + geometry.input_dilation) == 1
     )
     outputs = _sizes_of_outputs(space, window, geometry)
+    if not isinstance(channels * taps, int):  # of a gradient to a kernel, in an export
+        return plain
     if not channels * taps or (is_known and min(outputs) < 1):
         return plain
     if is_whole and is_known and groups == 1 and (form := _apart(space, kernel, outputs, geometry)):

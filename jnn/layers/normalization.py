@@ -17,7 +17,6 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.integers import check_number
 from jnn.layers.checks import check_features, check_float, check_positive, wide_mask
-from jnn.layers.convolution_forms import split
 from jnn.model import Model, Params, pointwise
 from jnn.precision import numerics, parameter_dtype
 
@@ -197,8 +196,9 @@ def moments(
         values = values if mask is None else jnp.where(mask, values, 0)
         values = jnp.sum(values, axes, keepdims=True)
         if groups is not None:  # each channel first: a CPU adds neighbours one by one
-            of_groups = split(values, groups).sum(-1)
-            values = jnp.repeat(of_groups, values.shape[-1] // groups, axis=-1)
+            size = values.shape[-1] // groups
+            of_groups = values.reshape(*values.shape[:-1], groups, size).sum(-1)
+            values = jnp.repeat(of_groups, size, axis=-1)
         return values if axis_name is None else jax.lax.psum(values, axis_name)
 
     n = total(jnp.ones_like(x))

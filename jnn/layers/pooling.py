@@ -116,8 +116,8 @@ def global_max_pool(rank: int = 2) -> Model:
     """
 
     def largest(x, real, axes):
-        largest = jnp.max(jnp.where(real, x, -jnp.inf), axes, initial=-jnp.inf)
-        return jnp.where(jnp.any(real, axes), largest, 0)
+        y = jnp.max(jnp.where(real, x, -jnp.inf), axes, initial=-jnp.inf)
+        return jnp.where(jnp.any(real, axes), y, 0)
 
     return _global_pool("global_max_pool", rank, largest)
 

@@ -233,9 +233,8 @@ def fit(
             if on_evaluate and is_time:
                 on_evaluate(at, *gathered(_guess(train_state)))
             if evaluate and is_time:
-                values = _floats(evaluated(evaluate, *_guess(train_state)))
-                if processes.count > 1:  # which may round differently
-                    values = processes.told(lambda values=values: values)
+                values = evaluated(evaluate, *_guess(train_state))
+                values = processes.told(partial(_floats, values))  # others may round differently
                 recorder.row(at, values)
                 if best and ledger.judge(
                     at, _watched(values, best), lowest=lowest, patience=patience
@@ -287,13 +286,13 @@ def _begin(
     with another number of ``steps`` continues, with its patience reset.
     """
     began = int(train_state.step)
+    trained = recorder.run.trained if recorder.run else None
+    if trained not in (None, began):  # before rows are dropped
+        raise _second(began, trained)
     train_state = _copy(train_state)
     kept = _copy(_guess(train_state)) if keep_best else ()
     ledger = Ledger(planned=steps)
     if restored := recorder.restore((train_state, kept)):
-        trained = recorder.run.trained if recorder.run else None
-        if trained not in (None, began):
-            raise _second(began, trained)
         (train_state, kept), ledger = restored.tree, Ledger.from_json(restored.host)
         if ledger.done and ledger.planned != steps:
             at = int(train_state.step)

@@ -63,13 +63,13 @@ class Recorder:
         the experiment has logged of its step after training.
         """
         restored = self._checkpoints.restore(like) if self._checkpoints else None
-        logged = restored.host.pop("rows", 0) if restored else None
+        logged = restored.host.pop("rows", None) if restored else None
         if self.run:
             if self.run.metrics.rows() and not restored:
                 self.say("no checkpoint to continue from: training begins again at step 0")
             self.run.metrics.truncate(restored.step if restored else 0, logged)
             self.rows = self.run.metrics.rows()
-        if not restored or logged is None:
+        if not restored:
             return None
         digest = restored.host.pop("log", None)
         for note in restored.notes:
@@ -81,7 +81,7 @@ class Recorder:
             self.say(other_conditions(changed, f"step {restored.step}"))
         if self.run:
             self.run.resumed_on = resumed_on
-        if len(self.rows) != logged:
+        if logged is not None and len(self.rows) != logged:
             self.say(
                 f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step "
                 f"{restored.step}; the others are lost"
@@ -152,7 +152,7 @@ class Recorder:
         """Save a checkpoint, in the background, once the rows up to it are on disk."""
         if self.run and self._checkpoints:
             self.run.metrics.synchronize()
-            host = {"rows": len(self.rows), "log": self.run.metrics.digest()}
+            host = {"rows": self.run.metrics.count(), "log": self.run.metrics.digest()}
             host |= {"conditions": self._conditions, "resumed_on": self.run.resumed_on}
             self._checkpoints.save(at, tree, dataclasses.asdict(ledger) | host)
 

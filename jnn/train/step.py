@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jnn.errors import mistake
@@ -27,6 +28,8 @@ from jnn.train.weights import WEIGHT, divided, weighted, weighted_mean
 
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
 Step = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
+
+NUMBERS = jax.Array | np.ndarray | np.generic | int | float | complex
 
 
 def make_step(
@@ -194,12 +197,12 @@ def slope(
     return (loss / scale, aux), gradient
 
 
-def _checked(result: Any, state: Any) -> Any:
-    """The result of an objective; raises `JnnError` where it is not what `Objective` says."""
+def _checked(returned: Any, state: Any) -> Any:
+    """What an objective returned; raises `JnnError` where that is not as `Objective` says."""
     expected = "a scalar loss and a tuple of the state and a dict of metrics"
     remedy = "Return loss, (state, {}), with the state that model.apply returns."
-    match result:
-        case (loss, (new, Mapping())):
+    match returned:
+        case (loss, (new, Mapping() as metrics)) if isinstance(loss, NUMBERS):
             if jnp.shape(loss) or not jnp.isrealobj(loss):
                 got = f"a loss of shape {jnp.shape(loss)} and dtype {jnp.result_type(loss)}"
                 raise mistake("objective", got=got, expected="a real scalar", remedy="Take a mean.")
@@ -207,8 +210,12 @@ def _checked(result: Any, state: Any) -> Any:
             if was != now:
                 got, expected = f"a new state {now}", f"one like the state that it was given, {was}"
                 raise mistake("objective", got=got, expected=expected, remedy=remedy)
-            return result
-    raise mistake("objective", got=f"{result!r}"[:100], expected=expected, remedy=remedy)
+            for name, metric in metrics.items():
+                if not isinstance(metric, NUMBERS):
+                    got = f"a metric {name!r} of type {type(metric).__name__}"
+                    raise mistake("objective", got=got, expected="a number")
+            return returned
+    raise mistake("objective", got=f"{returned!r}"[:100], expected=expected, remedy=remedy)
 
 
 def _scaled(result, scale):

@@ -18,9 +18,7 @@ NEEDED = {
     "vocabulary": 8,
     "source_vocabulary": 8,
     "length": 8,
-    "features": 4,
     "shape": (16, 16, 1),
-    "image": (16, 16, 1),
 }
 """Values of settings that have no default."""
 

@@ -90,3 +90,7 @@ def test_training_needs_a_key_and_dicts_need_their_names():
         vae_decoder(CONFIG).init(jax.random.key(0), x["image"])
     with pytest.raises(jnn.JnnError, match="VAEConfig: got latent=0, expected an integer >= 1"):
         VAEConfig(shape=(8, 8, 1), classes=2, latent=0)
+    with pytest.raises(jnn.JnnError, match=r"VAEConfig: got channels=\(\), expected those of one"):
+        VAEConfig(shape=(8, 8, 1), classes=2, channels=())
+    with pytest.raises(jnn.JnnError, match=r"images of 30x30 .*, expected sides divisible by 4"):
+        VAEConfig(shape=(30, 30, 1), classes=2, channels=(4, 8))

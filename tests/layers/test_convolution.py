@@ -502,6 +502,20 @@ def run(layer, x, **options):
     return layer.apply(*init(layer, x), x, **options)
 
 
+@pytest.mark.parametrize("window", [(1, 1), (3, 3)])
+def test_gradients_are_exported_for_batches_of_any_size(window):
+    layer, x = conv(5, window), draw((3, 6, 6, 4)).astype(np.float32)
+    params, state = init(layer, x)
+    loss = lambda params, x: jnp.sum(jnp.sin(layer.apply(params, state, x)[0]))
+    gradient = jax.jit(jax.grad(loss, (0, 1)))
+    shape = jax.export.symbolic_shape("batch, 6, 6, 4")
+    of_params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params)
+    exported = jax.export.export(gradient)(of_params, jax.ShapeDtypeStruct(shape, x.dtype))
+    found, expected = (jax.tree.leaves(f(params, x)) for f in (exported.call, gradient))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=SINGLE)
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes_are_named(name):
     call, message = MISTAKES[name]

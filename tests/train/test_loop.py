@@ -225,11 +225,29 @@ def test_more_epochs_go_on_from_the_end(tmp_path, whole):
     assert longer.history == whole[0].history
 
 
+def test_rows_that_are_logged_during_training_stay_in_a_resumed_run(tmp_path):
+    def own(run):
+        return lambda at, params, state: run.metrics.write(at, {"own": 1.0 * at})
+
+    with start(tmp_path / "whole") as run:
+        train(run, epochs=4, on_evaluate=own(run))
+    with start(tmp_path / "cut") as run:
+        train(run, epochs=2, on_evaluate=own(run))
+    with Run.open(tmp_path / "cut", epochs=4, options=RunOptions(quiet=True)) as run:
+        train(run, epochs=4, on_evaluate=own(run))
+    rows = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "cut")]
+    assert rows[0] == rows[1]
+    assert rows[0].count('"own"') == 4
+
+
 def test_a_second_training_in_a_run_is_not_taken_for_the_first(tmp_path, whole):
     with start(tmp_path / "run") as run:
         train_state = train(run, epochs=2).train_state
+        run.metrics.write(12, {"own": 1.0})
+        rows = run.metrics.rows()
         with pytest.raises(JnnError, match="state of step 0 in a run that was trained to step 12"):
             train(run, epochs=4)
+        assert run.metrics.rows() == rows
         longer = train(run, epochs=4, train_state=train_state)
     assert_same_bits(longer.train_state, whole[0].train_state)
     assert longer.history == whole[0].history

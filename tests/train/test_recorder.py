@@ -95,7 +95,7 @@ def test_a_row_that_was_altered_is_refused_and_later_rows_do_not_matter(folder, 
     assert restore(folder)[0].step == 10
 
 
-def test_a_row_that_an_experiment_logs_after_training_is_written_anew(folder):
+def test_a_row_that_an_experiment_logs_after_training_is_dropped_before_it_is_logged_again(folder):
     before = (folder / "metrics.jsonl").read_bytes()
     with Run.open(folder, options=QUIET) as run:
         run.metrics.write(10, {"test/own": 0.5})

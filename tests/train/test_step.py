@@ -11,7 +11,7 @@ import pytest
 import jnn
 from jnn.errors import JnnError
 from jnn.train import TrainState, in_memory, init_train_state, make_step, make_steps, seed_key
-from jnn.train.step import leaf_names
+from jnn.train.step import finite_leaves, leaf_names
 from tests.train.same import assert_same_bits
 
 FLOAT32 = 1e-5  # the same sums in another order
@@ -323,3 +323,8 @@ def test_statistics_name_every_parameter(data):
     norms = [value for name, value in metrics.items() if name.startswith("gradient_norm/")]
     np.testing.assert_allclose(np.linalg.norm(norms), metrics["gradient_norm"], rtol=FLOAT32)
     assert len(norms) == 4
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_counter_in_the_state_is_finite_without_a_warning():
+    assert finite_leaves({"counter": jnp.int32(3), "mean": jnp.ones(2)}).tolist() == [True, True]

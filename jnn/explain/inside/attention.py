@@ -70,7 +70,7 @@ def weights_among(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {
         _without_name(path): np.asarray(numerics(value)).reshape(-1, *value.shape[-3:])
         for path, value in values.items()
-        if tag_of(path) == "weights"
+        if tag_of(path) == "weights" and value.ndim >= 3
     }
 
 

@@ -66,7 +66,12 @@ def inside(
     shortest = min(image.shape[:2])
     patch = min(max(2, shortest // 7), shortest)
     explain = lambda params: saliency.explanations(
-        Partial(logits, params), x, label, jax.random.key(0), path="".join(maps[-1:]), patch=patch
+        Partial(logits, params),
+        x,
+        label,
+        jax.random.key(0),
+        path=maps[-1] if maps else "",
+        patch=patch,
     )
     of_pixels = Section(
         "Saliency",

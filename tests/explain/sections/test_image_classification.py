@@ -117,3 +117,14 @@ def test_of_a_convolutional_network_with_attention_it_shows_the_maps_alone():
     names = [ax.texts[0].get_text().strip() for ax in maps.figure.axes[::2]]
     assert names == ["image", "conv", "pool", "mean", "head"]
     assert "Grad-CAM" in {ax.get_title(loc="left") for ax in pixels.figure.axes}
+
+
+def test_what_is_called_weights_and_is_no_attention_stops_no_report():
+    parts = {"gates": jnn.dense(3), "flat": lambda x: x.reshape(*x.shape[:-3], 16)}
+
+    def flow(run, x):
+        return jnn.tag(jax.nn.softmax(run("gates", run("flat", x))), "weights")
+
+    model, image = jnn.wired(flow, parts, streaming=False), np.ones((4, 4, 1), np.float32)
+    sections = image_classification.inside(model, *init(model, image), image, 0, "zero")
+    assert [section.title for section in sections] == ["Saliency"]
