@@ -24,6 +24,7 @@ from jnn.model import (
     apply_child,
     check_children,
     check_copies,
+    check_key,
     check_names,
     init_child,
     no_memory,
@@ -328,7 +329,7 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
     is_unrolled = unroll is True or unroll > 1
 
     def init(key, x):
-        params, state = jax.vmap(model.init, in_axes=(0, None))(fold_in_each(key, n), x)
+        params, state = jax.vmap(model.init, in_axes=(0, None))(fold_in_each("repeat", key, n), x)
         x = jax.eval_shape(lambda x: x, x)  # NumPy's float64 is float32 in JAX
         _check_same(x, jax.eval_shape(model.apply, *jax.eval_shape(model.init, key, x), x)[0])
         return params, state
@@ -341,7 +342,7 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
             return (with_examples(y), following(model, params, state, x, y, mask)), new_state
 
         check_copies("repeat", params, state, n)
-        keys = None if key is None else fold_in_each(key, n)
+        keys = None if key is None else fold_in_each("repeat", key, n)
         copies, x = (params, state, keys), with_examples(x)
         (y, _), state = jax.lax.scan(layer, (x, mask), copies, length=n, unroll=unroll)
         return y, state
@@ -365,7 +366,7 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
             return reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
 
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *carry)
-        keys = None if key is None else fold_in_each(key, n)
+        keys = None if key is None else fold_in_each("repeat", key, n)
         copies = params, state, stacked, keys
         y, carry = jax.lax.scan(layer, x, copies, length=n, unroll=unroll)
         return y, tuple(unstacked(carry, n))
@@ -399,8 +400,9 @@ def _computed_once(y: Any, params: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf / one.astype(leaf.dtype) if is_float(leaf) else leaf, y)
 
 
-def fold_in_each(key: jax.Array, n: int) -> jax.Array:
+def fold_in_each(caller: str, key: jax.Array, n: int) -> jax.Array:
     """The keys ``fold_in(key, i)``, i = 0 ... n - 1, as one array."""
+    check_key(caller, key)
     return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))
 
 

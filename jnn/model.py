@@ -340,8 +340,8 @@ def scope(name: str) -> Iterator[None]:
         inner = f"/{message[3:]}" if message.startswith("in ") else f": {message}"
         raise type(error)(f"in {name}{inner}") from error.__cause__
     except KeyError as error:
-        got = f"params or state without {error.args[0]!r}"
-        expected = "those that this model's init made"
+        got = f"params, state or x without {error}"
+        expected = "params and state that this model's init made, and an x like that of init"
         raise mistake(f"in {name}", got=got, expected=expected) from error
     except AttributeError as error:
         x, attribute = error.obj, str(error.name)

@@ -325,14 +325,12 @@ def whole(tree: Any) -> Any:
 
     All processes call it together. What this one has whole already stays as it is.
     """
-    parts = [
-        leaf for leaf in jax.tree.leaves(tree) if not getattr(leaf, "is_fully_addressable", True)
-    ]
+    is_part = lambda leaf: not getattr(leaf, "is_fully_addressable", True)
+    parts = [leaf for leaf in jax.tree.leaves(tree) if is_part(leaf)]
     if not parts:
         return tree
     on_all = NamedSharding(parts[0].sharding.mesh, PartitionSpec())
     copies = iter(jax.jit(lambda parts: parts, out_shardings=on_all)(parts))
-    is_part = lambda leaf: not getattr(leaf, "is_fully_addressable", True)
     return jax.tree.map(
         lambda leaf: next(copies).addressable_data(0) if is_part(leaf) else leaf, tree
     )

@@ -168,7 +168,13 @@ def _evaluate(f, args, kwargs, changes):
     arrays = [leaf for leaf in leaves if is_array(leaf)]
     closed, shape = jax.make_jaxpr(on_arrays, return_shape=True)(arrays)
     outputs, values = _run(closed.jaxpr, closed.consts, arrays, "", changes, frozenset())
-    return jax.tree.unflatten(jax.tree.structure(shape), outputs), values
+    shapes, structure = jax.tree.flatten(shape)
+    return structure.unflatten(map(_as_array, outputs, shapes)), values
+
+
+def _as_array(value: Any, like: Any) -> jax.Array:
+    """The value; of a constant, which a jaxpr may hold as a number, an array of the same dtype."""
+    return value if isinstance(value, jax.Array) else jnp.asarray(value, like.dtype)
 
 
 def _run(jaxpr, consts, args, scope, changes, seen):
@@ -194,7 +200,8 @@ def _run(jaxpr, consts, args, scope, changes, seen):
 def _run_equation(equation, inputs, path, changes, seen):
     kind, parameters = equation.primitive.name, equation.params
     if kind == "name":
-        return _run_tag(parameters["name"], inputs[0], path, changes, seen)
+        value = _as_array(inputs[0], equation.outvars[0].aval)
+        return _run_tag(parameters["name"], value, path, changes, seen)
     if kind not in (*CALLS, *CUSTOM, *REMATS, *_CONTROL) or not _holds_tags(parameters):
         return bind(equation, inputs), {}
     if kind in _CONTROL:

@@ -12,7 +12,17 @@ from jnn.errors import mistake
 from jnn.functions import as_model
 from jnn.integers import check_integer
 from jnn.masks import following
-from jnn.model import Carry, Model, Params, check_copies, child_key, no_memory, reader, streams
+from jnn.model import (
+    Carry,
+    Model,
+    Params,
+    check_copies,
+    child_key,
+    no_memory,
+    reader,
+    same_mask,
+    streams,
+)
 from jnn.paths import check_expression, path_name
 
 
@@ -33,7 +43,7 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
     n = check_integer("ensemble", "n", n)
 
     def keys(key):
-        return None if key is None else fold_in_each(key, n)
+        return None if key is None else fold_in_each("ensemble", key, n)
 
     def members(f, *axes):
         return jax.vmap(f, in_axes=axes, axis_size=n)
@@ -44,11 +54,21 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         first = lambda leaf: jnp.take(leaf, 0, axis=x_axis)
         return jax.eval_shape(lambda x: jax.tree.map(first, x), x)
 
+    def check_input(x):
+        for leaf in jax.tree.leaves(x) if x_axis is not None else ():
+            if not -leaf.ndim <= x_axis < leaf.ndim or leaf.shape[x_axis] != n:
+                got, expected = f"x of shape {leaf.shape}", f"{n} members along axis {x_axis}"
+                raise mistake("ensemble", got=got, expected=expected)
+
     def init(key, x):
-        return jax.vmap(lambda key: model.init(key, input_of_member(x)))(fold_in_each(key, n))
+        check_input(x)
+        return jax.vmap(lambda key: model.init(key, input_of_member(x)))(
+            fold_in_each("ensemble", key, n)
+        )
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_copies("ensemble", params, state, n)
+        check_input(x)
         run = lambda params, state, x, key, mask: model.apply(
             params, state, x, key=key, train=train, mask=mask
         )
@@ -218,7 +238,9 @@ def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Mo
     def follow(params, state, x, mask):
         return model.follow(change(params), state, x, mask)
 
-    changed = model._replace(apply=apply, follow=follow)
+    changed = model._replace(apply=apply)
+    if model.follow is not same_mask:  # else what contains it need not trace it to follow a mask
+        changed = changed._replace(follow=follow)
     if not streams(model):
         return changed
     return changed._replace(carry=_no_memory_or(carry, model), step=step, read=read)

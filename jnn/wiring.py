@@ -76,8 +76,9 @@ class Run:
 
         Inside ``jax.lax.scan``, ``jax.vmap`` and their like a part is called once and runs many
         times. There the mask of x must be passed, and to a part that draws a key of its own for
-        each time, such as ``jax.random.fold_in(run.key, i)``; a part that changes its state, or
-        remembers a stream, is refused.
+        each time, such as ``jax.random.fold_in(run.key, i)`` (in ``init``, and where the model was
+        given no key, ``run.key`` is None). A part that changes its state in training, or remembers
+        a stream, is refused.
         """
         earlier = self.calls[name]
         self.calls[name] += 1
@@ -206,9 +207,10 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
             name = call.name
             options = {"key": call.key, "train": train, "mask": call.mask}
             y, child_state = apply_child(name, part(name), params, new_state, call.x, **options)
-            if call.is_inside:
+            if not call.is_inside:
+                new_state.update(child_state)
+            elif train:
                 _check_same_state(name, new_state, child_state)
-            new_state.update(child_state)
             return y
 
         run = _run(call, params, x, key, mask)

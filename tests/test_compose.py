@@ -127,8 +127,30 @@ def test_params_of_another_model_are_named():
         model.apply(foreign, {}, x)
     own = jnn.Model(jnn.dense(2).init, lambda params, state, x, **_: (x @ params["kernel"], state))
     model = jnn.chain(a=jnn.chain(b=own))
-    with pytest.raises(jnn.JnnError, match=r"in a/b: got params or state without 'kernel', expect"):
+    with pytest.raises(jnn.JnnError, match=r"in a/b: got params, state or x without 'kernel', ex"):
         model.apply(foreign, {}, x)
+    with pytest.raises(
+        jnn.JnnError, match=r"got params, state or x without 'image', .* like that of"
+    ):
+        jnn.chain(lambda x: x["image"]).init(jax.random.key(0), {"picture": x})
+
+
+@pytest.mark.parametrize("copies", [jnn.repeat, jnn.ensemble])
+def test_copies_need_a_key_as_every_layer_does(copies):
+    with pytest.raises(
+        jnn.JnnError, match=rf"{copies.__name__}: got a key of type int, .*jax.random.key\(seed\)"
+    ):
+        copies(jnn.dense(3), 2).init(0, jnp.ones(3))
+
+
+def test_members_that_have_an_input_each_need_as_many():
+    model = jnn.ensemble(jnn.dense(2), 3, x_axis=0)
+    message = r"ensemble: got x of shape \(2, 4\), expected 3 members along axis 0"
+    with pytest.raises(jnn.JnnError, match=message):
+        model.init(jax.random.key(0), jnp.ones((2, 4)))
+    params, state = init(model, jnp.ones((3, 4)))
+    with pytest.raises(jnn.JnnError, match=message):
+        model.apply(params, state, jnp.ones((2, 4)))
 
 
 def test_residual_adds_and_refuses_another_shape():

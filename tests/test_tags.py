@@ -400,3 +400,10 @@ def test_names_with_parentheses_are_whole_in_paths_under_transformations():
     gradient = jax.grad(changed)(params)
     assert not np.any(gradient["conv(3)"]["kernel"])
     assert np.any(gradient["3"]["bias"])
+
+
+def test_a_tagged_constant_and_a_constant_result_are_arrays():
+    f = lambda x: (x + tag(2.0, "gain"), 3)
+    (y, three), values = capture(f)(jnp.float32(1))
+    assert (float(y), three.item(), values["gain"].shape) == (3.0, 3, ())
+    assert intervene(f, {"gain": lambda gain: 10 * gain})(jnp.float32(1))[0].item() == 21

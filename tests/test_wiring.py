@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jnn
+from tests.compiled import apply, init
 
 X = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
 
@@ -112,3 +113,21 @@ def test_a_function_is_tried_once():
     once = len(tried)
     jnn.chain(double, double)
     assert len(tried) == once > 0
+
+
+@pytest.mark.parametrize("wrap", [lambda part: part, jnn.remat], ids=["as it is", "remat"])
+def test_a_part_with_a_state_is_scanned_in_evaluation_alone(wrap):
+    part = wrap(jnn.chain(jnn.dense(4), jnn.batch_norm()))
+
+    def flow(run, x):
+        return jax.lax.scan(lambda h, _: (run("part", h), None), x, length=3)[0]
+
+    model, x = jnn.wired(flow, {"part": part}, streaming=False), jnp.ones((5, 4))
+    params, state = init(model, x)
+    y, after = apply(model, params, state, x)
+    for _ in range(3):
+        x = apply(part, params["part"], state["part"], x)[0]
+    np.testing.assert_allclose(y, x, atol=1e-6)  # float32: the same sums in one program
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, after, state))
+    with pytest.raises(jnn.JnnError, match="a part that changes its state"):
+        model.apply(params, state, x, train=True)

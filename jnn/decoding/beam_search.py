@@ -76,7 +76,9 @@ def beam_search(
     (3, 6)
     """
     caller = "beam_search"
-    length, stop = check_prompt(caller, model, params, state, prompt, length, stop, mask, context)
+    prompt, length, stop = check_prompt(
+        caller, model, params, state, prompt, length, stop, mask, context
+    )
     beams = check_integer(caller, "beams", beams)
     exponent = check_number(caller, "length_penalty", length_penalty, least=0)
     settings = {"length": length, "beams": beams, "stop": stop, "exponent": exponent}

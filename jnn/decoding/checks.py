@@ -32,8 +32,12 @@ def check_prompt(
     stop: Iterable[int],
     mask: jax.Array | None,
     context: Mapping[str, Any] | None,
-) -> tuple[int, tuple[int, ...]]:
-    """Refuse what cannot be continued; ``length`` and ``stop`` as Python's integers."""
+) -> tuple[jax.Array, int, tuple[int, ...]]:
+    """Refuse what cannot be continued.
+
+    Returns the prompt in a type that holds the size of any vocabulary, of which 256 would be 0 in
+    uint8, and ``length`` and ``stop`` as Python's integers.
+    """
     if not isinstance(model, Model) or not streams(model):
         model_type = "" if isinstance(model, Model) else f" of type {type(model).__name__}"
         got = f"a model{model_type} without carry and step"
@@ -45,7 +49,8 @@ def check_prompt(
     length = check_integer(caller, "length", length)
     _check_tokens(caller, prompt, mask)
     _check_context(caller, prompt, context)
-    return length, _stop_tokens(caller, stop)
+    tokens = prompt if jnp.iinfo(prompt.dtype).bits >= 32 else prompt.astype(jnp.int32)
+    return tokens, length, _stop_tokens(caller, stop)
 
 
 def check_draws(caller: str, key: jax.Array, sampling: Sampling) -> None:

@@ -113,7 +113,7 @@ def generate(
     >>> generate(model, params, state, prompts, length=6, key=jax.random.key(1)).tokens.shape
     (2, 6)
     """
-    length, stop = check_prompt(
+    prompt, length, stop = check_prompt(
         "generate", model, params, state, prompt, length, stop, mask, context
     )
     check_draws("generate", key, sampling)
@@ -187,7 +187,9 @@ def stream(
     >>> [token.shape for token in tokens]
     [(), (), ()]
     """
-    length, stop = check_prompt("stream", model, params, state, prompt, length, stop, mask, context)
+    prompt, length, stop = check_prompt(
+        "stream", model, params, state, prompt, length, stop, mask, context
+    )
     check_draws("stream", key, sampling)
     settings = {"sampling": sampling, "stop": stop}
     capacity = prompt.shape[-1] + length

@@ -60,7 +60,7 @@ def _split(jaxpr, consts, inputs, scope) -> tuple[list, Callable[[list], list]]:
         path = "/".join(filter(None, [scope, scope_of(equation)]))
         outputs, evaluate = _split_equation(equation, operands, path)
         values.update(zip(equation.outvars, outputs, strict=True))
-        if any(output is VARYING for output in outputs):
+        if equation.effects or any(output is VARYING for output in outputs):
             remaining.append((equation, path, evaluate))
 
     def run(inputs):

@@ -164,7 +164,8 @@ def fit(
                           ``train_state.step``, by which batches are chosen
     ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every
                           ``evaluate_every`` steps (an epoch) and at the end, with the moving
-                          average of params where there is one
+                          average of params where there is one. The next step takes the memory of
+                          these params: keep copies, as ``jax.tree.map(jnp.copy, params)``
     ``on_evaluate``       ``(step, params, state)``, called at the same steps, to record something
                           of these params, whole on one device; called again after a resume for
                           the steps since the last checkpoint, so what it writes must depend on
@@ -222,7 +223,7 @@ def fit(
             train_state, metrics = dispatch(train_state, piece, count)
             rows, trouble = _read(jax.device_get(metrics), train_state)
             seconds = time.perf_counter() - started
-            pace = _next_pace(pace, seconds, feed.most_steps)
+            pace = _next_pace(pace, count, seconds, feed.most_steps)
             recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
             at = _log(rows, at, log_every, ledger, recorder)
             if trouble:
@@ -371,11 +372,11 @@ def _batches(feed: Feed, key: jax.Array) -> tuple[Callable, Callable]:
     return indices, lambda data, indices, step, i: take(data, indices[i])
 
 
-def _next_pace(pace: int, seconds: float, most: int) -> int:
-    """The steps of the next dispatch, after one of ``pace`` steps took ``seconds``."""
+def _next_pace(pace: int, count: int, seconds: float, most: int) -> int:
+    """The most steps of the next dispatch, after one of ``count <= pace`` took ``seconds``."""
     if seconds > PATIENT:
         return max(pace // 2, 1)
-    return min(2 * pace, most) if seconds < PATIENT / 2 else pace
+    return min(2 * pace, most) if count == pace and seconds < PATIENT / 2 else pace
 
 
 def _log(
@@ -388,8 +389,8 @@ def _log(
     for row in rows:
         at += 1
         ledger.gather(row)
-        if at % every == 0:
-            recorder.row(at, ledger.means())
+        if at % every == 0 and (means := ledger.means()):  # none where all steps were skipped
+            recorder.row(at, means)
     return at
 
 

@@ -65,7 +65,7 @@ class Recorder:
         restored = self._checkpoints.restore(like) if self._checkpoints else None
         logged = restored.host.pop("rows", None) if restored else None
         if self.run:
-            if self.run.metrics.rows() and not restored:
+            if not restored and any(row["step"] > 0 for row in self.run.metrics.rows()):
                 self.say("no checkpoint to continue from: training begins again at step 0")
             self.run.metrics.truncate(restored.step if restored else 0, logged)
             self.rows = self.run.metrics.rows()

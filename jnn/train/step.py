@@ -287,8 +287,9 @@ def _averaged(train_state: TrainState, params: Any, decay: float) -> Any:
 def _rescaled(new: TrainState, good: jax.Array, step: jax.Array) -> tuple[TrainState, jax.Array]:
     """The next loss scale; an overflow that a smaller scale may avoid is no bad step."""
     value, since = new.loss_scale
-    doubles = since + 1 >= 2000
-    larger = LossScale(jnp.where(doubles, 2 * value, value), jnp.where(doubles, 0, since + 1))
+    since = jnp.where(good.all(), since + 1, 0)
+    doubles = since >= 2000
+    larger = LossScale(jnp.where(doubles, 2 * value, value), jnp.where(doubles, 0, since))
     smaller = LossScale(value / 2, jnp.zeros_like(since))
     is_fine = good.all() | (value < 1)
     scale = jax.tree.map(lambda a, b: jnp.where(is_fine, a, b), larger, smaller)

@@ -6,7 +6,7 @@ A whole training run is a pure function of a key and hyper-parameters, so ``jax.
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,6 +77,9 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
             expected="data in memory",
             remedy="Load it with jnn.data.streams.load and in_memory.",
         )
+    if task.best and task.validate is None:
+        got, expected = f"best={task.best!r} and no validate", "the function that returns it"
+        raise mistake("sweep", got=got, expected=expected)
 
     def begin(key, traced):
         train_state, _ = start(task, config, key, **traced)
@@ -103,18 +106,31 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         row["train/finite"] = metrics["finite"].all() & at_end.all()
         now = (train_state.best_guess, train_state.state)
         if task.validate is not None:
-            row |= task.validate(*now)
+            values = task.validate(*now)
+            _check_metrics(task, values)
+            row |= values
         if not task.best:  # the last params that are finite
             new, old = (now, train_state.step), (member.kept, member.step)
             kept, at = choose(row["train/finite"], new, old)
             return Member(train_state, kept, member.best, at), row
         value = row[task.best] * (1 if task.lowest else -1)
         better = jnp.isfinite(value) & (value <= member.best)  # of equal ones the later, as in fit
-        new = (now, value, train_state.step)
-        kept, best, at = choose(better, new, tuple(member[1:]))
-        return Member(train_state, kept, best, at), row
+        # as in fit too, the last params where no value is finite
+        chosen = better | (jnp.isinf(member.best) & row["train/finite"])
+        kept, at = choose(chosen, (now, train_state.step), (member.kept, member.step))
+        return Member(train_state, kept, jnp.where(better, value, member.best), at), row
 
     return begin, epoch
+
+
+def _check_metrics(task: Task, values: Mapping[str, Any]) -> None:
+    """Refuse metrics that `jnn.train.fit` refuses."""
+    if "step" in values:
+        got, expected = "a metric 'step' of validate", "another name: each row has its own step"
+        raise mistake("sweep", got=got, expected=expected)
+    if task.best and task.best not in values:
+        expected = f"a metric that validate returns: {', '.join(values)}"
+        raise mistake("sweep", got=f"best={task.best!r}", expected=expected)
 
 
 def check(config: TrainingConfig) -> None:
@@ -292,7 +308,7 @@ def _tested(task: Task, kept: tuple[Any, Any], finite: bool) -> dict[str, float]
 
 
 def _kept_by(task: Task, best: float, step: int) -> dict[str, Any] | None:
-    if not task.best:
+    if not task.best or math.isinf(best):  # no metric, or none that was finite
         return None
     return kept_by(task.best, task.lowest, step, best if task.lowest else -best)
 

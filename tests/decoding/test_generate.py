@@ -112,6 +112,18 @@ def test_stream_yields_the_tokens_of_generate(trained):
     assert tokens.shape[1] == int(found.lengths.max())
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_a_prompt_of_bytes_is_one_of_integers(dtype):
+    """256 tokens are none in uint8, and its 300 would be 44."""
+    for vocabulary in (256, 300):
+        model = jnn.chain(jnn.embedding(vocabulary, 8), jnn.dense(vocabulary))
+        params, state = init(model, PROMPT)
+        options = {"length": 4, "key": KEY, "sampling": Sampling(repetition_penalty=2.0)}
+        expected = generate(model, params, state, PROMPT, **options).tokens
+        found = generate(model, params, state, np.asarray(PROMPT, dtype), **options).tokens
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_positions_that_depend_on_the_length_are_those_of_the_whole_continuation():
     short, long = (1.0, 1.0), (9.0, 4.0)
     positions = rotary(scaling=LongScaling(short, long, LONGEST_STAGE + PROMPT.shape[-1]))

@@ -58,3 +58,17 @@ def test_a_result_that_is_fixed_is_given_too():
     assert doubled.tolist() == [0, 2]
     assert float(x) == 5
     assert same["w"].tolist() == [0, 1]
+
+
+def test_what_a_step_prints_is_printed_at_each():
+    seen = []
+
+    def step(w, x):
+        jax.debug.callback(lambda w, x: seen.append((float(w), float(x))), w, x)
+        jax.debug.callback(lambda w: seen.append(float(w)), w)
+        return w * x
+
+    g = hoist_invariants(step, jnp.float32(3), jnp.float32(0))
+    jax.block_until_ready(jax.lax.map(g, jnp.arange(2.0)))
+    jax.effects_barrier()
+    assert sorted(seen, key=str) == [(3.0, 0.0), (3.0, 1.0), 3.0, 3.0]

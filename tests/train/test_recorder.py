@@ -122,6 +122,14 @@ def test_without_checkpoints_a_run_begins_anew(folder):
     assert "no checkpoint to continue from: training begins again at step 0" in log
 
 
+def test_a_row_before_training_is_no_training_that_begins_again(tmp_path):
+    with Run.create("test", Config(), out=tmp_path / "run", options=QUIET) as run:
+        run.metrics.write(0, {"validation/loss": 0.7})
+        with record(run) as recorder:
+            recorder.restore({"w": np.zeros(2)})
+    assert "begins again" not in (tmp_path / "run/log.txt").read_text()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

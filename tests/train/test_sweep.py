@@ -194,6 +194,31 @@ def test_a_member_that_diverges_says_so_and_leaves_the_others_alone():
         assert np.isnan(diverged["metrics"]["test/loss"])
 
 
+def test_without_a_finite_metric_the_last_params_are_tested_as_of_a_run():
+    def unknown(params, state):
+        return {"validation/loss": jnp.nan}
+
+    watched = linear(CONFIG)._replace(validate=unknown)
+    (swept,) = sweep(lambda config: watched, [CONFIG], say=lambda text: None)
+    fitted = train(watched, CONFIG, seed_key(CONFIG.seed), quiet=True)
+    expected = watched.test(fitted.params, fitted.state)["test/loss"]
+    assert swept["kept"] is None
+    np.testing.assert_allclose(swept["metrics"]["test/loss"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"best": "validation/acc"}, "sweep: got best='validation/acc', expected a metric that va"),
+        ({"validate": None}, "sweep: got best='validation/loss' and no validate"),
+        ({"validate": lambda *_: {"step": 1.0}, "best": None}, "sweep: got a metric 'step' of va"),
+    ],
+)
+def test_metrics_that_a_run_refuses_are_refused(changes, message):
+    with pytest.raises(JnnError, match=message):
+        sweep(lambda config: linear(config)._replace(**changes), [CONFIG], say=lambda text: None)
+
+
 def test_what_cannot_be_swept_is_refused():
     with pytest.raises(JnnError, match="sweep: got a setting 'learning_rat', expected some of "):
         product(CONFIG, {"learning_rat": [1.0]})

@@ -218,6 +218,8 @@ class _Best:
     def _rank(self, trained: Any) -> float:
         """Its value, the lower the better; infinite where it has none or diverged."""
         about, kept = self._listing.metric or {}, trained.result["kept"]
+        if trained.task.best and not kept:  # no value of the metric was finite
+            return math.inf
         tested = trained.result["metrics"].get(about.get("name"), math.nan)
         value, direction = (
             (kept["value"], kept["direction"]) if kept else (tested, about.get("direction"))

@@ -186,7 +186,7 @@ def _place_of_batch(value: jax.ShapeDtypeStruct, batched: jax.ShapeDtypeStruct |
     """How many axes are in front of that of the batch; 0 where it has none."""
     shape = value.shape
     for place in range(len(shape) + 1):
-        if batched and batched.shape == (*shape[:place], BATCH, *shape[place:]):
+        if batched is not None and batched.shape == (*shape[:place], BATCH, *shape[place:]):
             return place
     return 0
 

@@ -99,6 +99,11 @@ def test_patches_that_attend_to_each_other_are_a_sequence():
     assert of("head/output") == ("vector", ("unit",))
 
 
+def test_a_number_that_all_examples_share_has_no_axes():
+    scaled = lambda x: x * jnn.tag(jnp.float32(2), "gain")
+    assert kinds(jnn.chain(jnn.dense(3), scaled), VECTOR)["it/1/gain"] == ("number", ())
+
+
 def test_a_model_that_takes_one_length_alone_has_time_too():
     gru = jnn.gru(3)
 
