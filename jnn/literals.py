@@ -11,6 +11,8 @@ from jnn.wording import suggestion
 def check_literals(caller: str, config: Any) -> None:
     """Check that each setting of a dataclass whose type is a ``Literal`` has one of its values.
 
+    Or None, which a setting has that does not apply beside others.
+
     >>> @dataclasses.dataclass(frozen=True, kw_only=True)
     ... class Config:
     ...     cell: typing.Literal["rnn", "lstm", "gru"] = "lstm"
@@ -21,7 +23,8 @@ def check_literals(caller: str, config: Any) -> None:
     hints = typing.get_type_hints(type(config))
     for field in dataclasses.fields(config):
         value, values = getattr(config, field.name), typing.get_args(hints[field.name])
-        if typing.get_origin(hints[field.name]) is typing.Literal and value not in values:
+        is_literal = typing.get_origin(hints[field.name]) is typing.Literal
+        if is_literal and value is not None and value not in values:
             got, expected = f"{field.name}={value!r}", f"one of {', '.join(map(str, values))}"
             remedy = suggestion(str(value), map(str, values))
             raise mistake(caller, got=got, expected=expected, remedy=remedy)
