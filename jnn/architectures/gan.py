@@ -21,7 +21,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from jnn.architectures.settings import check_settings
+from jnn.architectures.settings import check_halved, check_settings
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import he_normal, normal
@@ -70,18 +70,7 @@ class GANConfig:
     def __post_init__(self):
         """Refuse what does not fit together."""
         check_settings(self)
-        if not self.channels:
-            expected = "those of one layer at least"
-            raise mistake("GANConfig", got="channels=()", expected=expected)
-        factor = 2 ** len(self.channels)
-        if self.shape[0] % factor or self.shape[1] % factor:
-            got = f"images of {self.shape[0]}x{self.shape[1]} for channels={self.channels!r}"
-            raise mistake(
-                "GANConfig",
-                got=got,
-                expected=f"sides divisible by {factor}",
-                remedy="Pad the images, or give fewer channels.",
-            )
+        check_halved(self)
 
 
 def generator(config: GANConfig) -> Model:

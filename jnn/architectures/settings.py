@@ -46,6 +46,21 @@ def check_settings(config: Any) -> None:
             check_fraction(caller, "dropout", value, ends="[)")
 
 
+def check_halved(config: Any) -> None:
+    """Check that there are ``channels``, each of which halves the sides of images of ``shape``."""
+    caller = type(config).__name__
+    if not config.channels:
+        raise mistake(caller, got="channels=()", expected="those of one layer at least")
+    (height, width, _), factor = config.shape, 2 ** len(config.channels)
+    if height % factor or width % factor:
+        raise mistake(
+            caller,
+            got=f"images of {height}x{width} for channels={config.channels!r}",
+            expected=f"sides divisible by {factor}",
+            remedy="Pad the images, or give fewer channels.",
+        )
+
+
 def _check_several(caller: str, name: str, value: Any, types: tuple, least: int) -> None:
     """Check a tuple of integers, of ``types`` such as ``(int, int)`` or ``(int, ...)``."""
     count = None if Ellipsis in types else len(types)

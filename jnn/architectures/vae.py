@@ -23,9 +23,8 @@ import jax
 import jax.numpy as jnp
 
 from jnn.architectures.autoencoder import ConvolutionalAutoencoderConfig, convolutional_encoder
-from jnn.architectures.settings import check_settings
+from jnn.architectures.settings import check_halved, check_settings
 from jnn.compose import chain
-from jnn.errors import mistake
 from jnn.initializers import he_normal
 from jnn.layers.activation import activation
 from jnn.layers.checks import check_names
@@ -61,14 +60,7 @@ class VAEConfig:
     def __post_init__(self):
         """Refuse what does not fit together."""
         check_settings(self)
-        if not self.channels:
-            expected = "those of one convolution at least"
-            raise mistake("VAEConfig", got="channels=()", expected=expected)
-        factor = 2 ** len(self.channels)
-        if self.shape[0] % factor or self.shape[1] % factor:
-            got = f"images of {self.shape[0]}x{self.shape[1]} for channels={self.channels!r}"
-            expected = f"sides divisible by {factor}"
-            raise mistake("VAEConfig", got=got, expected=expected)
+        check_halved(self)
 
 
 def vae(config: VAEConfig) -> Model:

@@ -236,10 +236,9 @@ def fit(
             if evaluate and is_time:
                 values = evaluated(evaluate, *_guess(train_state))
                 values = processes.told(partial(_floats, values))  # others may round differently
+                check_metrics("fit", "evaluate", values, best)
                 recorder.row(at, values)
-                if best and ledger.judge(
-                    at, _watched(values, best), lowest=lowest, patience=patience
-                ):
+                if best and ledger.judge(at, values[best], lowest=lowest, patience=patience):
                     kept = _copy(_guess(train_state))
             ending = at == steps or ledger.done
             recorder.line(at, last=ending)
@@ -397,15 +396,21 @@ def _log(
 def _floats(values: Mapping[str, Any]) -> dict[str, float]:
     """What ``evaluate`` returned, as Python's numbers."""
     try:
-        numbers = {name: float(value) for name, value in values.items()}
+        return {name: float(value) for name, value in values.items()}
     except (AttributeError, TypeError, ValueError):
         got = f"evaluate that returned {values!r}"[:200]
         expected = "one number for each name, as {'validation/loss': 0.3}"
         raise mistake("fit", got=got, expected=expected) from None
-    if "step" in numbers:
-        got, expected = "a metric 'step' of evaluate", "another name: each row has its own step"
-        raise mistake("fit", got=got, expected=expected)
-    return numbers
+
+
+def check_metrics(caller: str, source: str, values: Mapping[str, Any], best: str | None) -> None:
+    """Refuse values of ``source`` that cannot be a row, or without the one called ``best``."""
+    if "step" in values:
+        got, expected = f"a metric 'step' of {source}", "another name: each row has its own step"
+        raise mistake(caller, got=got, expected=expected)
+    if best and best not in values:
+        expected = f"a metric that {source} returns: {', '.join(values)}"
+        raise mistake(caller, got=f"best={best!r}", expected=expected)
 
 
 def _copy(tree: Any) -> Any:
@@ -462,13 +467,3 @@ def _skip(
     ledger.skipped += 1
     recorder.say(f"{message} Its update is skipped ({ledger.skipped} of at most {allowed}).")
     return train_state._replace(step=train_state.step + 1)
-
-
-def _watched(values: Mapping[str, Any], best: str) -> float:
-    if best not in values:
-        raise mistake(
-            "fit",
-            got=f"best={best!r}",
-            expected=f"a metric that evaluate returns: {', '.join(values)}",
-        )
-    return float(values[best])

@@ -6,7 +6,7 @@ A whole training run is a pure function of a key and hyper-parameters, so ``jax.
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from jnn.runs.settings import changes
 from jnn.train.compilation import compiler_options, lowering_for_all_cores
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
-from jnn.train.loop import kept_by
+from jnn.train.loop import check_metrics, kept_by
 from jnn.train.recorder import other_conditions, precision
 from jnn.train.state import TrainState, seed_key
 from jnn.train.step import batches_key, choose, finite_leaves
@@ -107,7 +107,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         now = (train_state.best_guess, train_state.state)
         if task.validate is not None:
             values = task.validate(*now)
-            _check_metrics(task, values)
+            check_metrics("sweep", "validate", values, task.best)
             row |= values
         if not task.best:  # the last params that are finite
             new, old = (now, train_state.step), (member.kept, member.step)
@@ -121,16 +121,6 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         return Member(train_state, kept, jnp.where(better, value, member.best), at), row
 
     return begin, epoch
-
-
-def _check_metrics(task: Task, values: Mapping[str, Any]) -> None:
-    """Refuse metrics that `jnn.train.fit` refuses."""
-    if "step" in values:
-        got, expected = "a metric 'step' of validate", "another name: each row has its own step"
-        raise mistake("sweep", got=got, expected=expected)
-    if task.best and task.best not in values:
-        expected = f"a metric that validate returns: {', '.join(values)}"
-        raise mistake("sweep", got=f"best={task.best!r}", expected=expected)
 
 
 def check(config: TrainingConfig) -> None:

@@ -179,8 +179,8 @@ def _lines(folders: list[Path], result: dict[str, Any]) -> list[str]:
             lines += ["", *table([[f"  {name}", "first", "second"], *rows])]
     for which, changed in zip(("first", "second"), result["resumed"], strict=True):
         if changed:
-            lines += ["", f"The {which} run was resumed with other settings than it began with: "
-                      f"{', '.join(changed)}."]  # fmt: skip
+            began = f"The {which} run was resumed with other settings than it began with"
+            lines += ["", f"{began}: {', '.join(changed)}."]
     (first, second), (of_first, of_second) = result["logged"], result["states"]
     if first != second or of_first != of_second:
         lines += ["", f"The first run has logged {first:,} steps ({of_first or 'no state'}), the "
