@@ -15,10 +15,6 @@ two cores with AVX-512, jax 0.10.2:
     by outputs      gradient, depthwise   32 x 28x28 x 64, 3x3  6      2 x 56x56 x 96, 7x7  25
     exchanged       gradient, 32 x 28x28, 3x3    64 -> 1  8   64 -> 8  1.8   64 -> 16  1.1
 
-A sum over few channels takes 0.1 to 0.6 of the time of groups one by one for up to 4 features of a
-group, 1.4 to 6 times it for 16 and more: 128 x 16x16, 4 groups of 4 -> 32, 2x2, 30 in place of 5 to
-15 ms.
-
 Outside of these bounds they lose: 6 -> 64 features as a sum takes 1.4 times as long as plain,
 8 -> 8 of 5x5 as shifted products 2.6 times, 64 -> 32 of 2x2 windows apart 1.4 times, and a small
 image as rows for many outputs, 64 -> 32 of 128 x 2x2, 4x4, dilated by 2, 6 times: the rows have 196
@@ -41,9 +37,11 @@ from jnn.precision import numerics, wide
 from jnn.processor import instructions
 
 FEW_CHANNELS, FEW_FEATURES = 4, 8  # within a group, and of all
-MOST_TERMS = 64  # of a sum, which is unrolled, and compiles longer the larger it is
+MOST_TERMS = 64  # of a sum, which is unrolled and compiles longer the larger it is
 LEAST_OF_WINDOWS = 64  # features, below which windows of many channels are not worth copying
-MOST_OF_A_GROUP = 4  # features of few channels, of which x is copied as often for each group
+MOST_CHANNELS_OF_A_GROUP = 8  # of which each is read apart from the others
+MOST_OF_A_GROUP = 144  # terms of all features of a group, for each of which x is copied
+SHORT_SUM = 9  # terms that are few for any number of features
 MOST_COPIES = 3  # of a small image, as rows that outputs see, for each feature
 MOST_ELEMENTS = 2**24  # of the products with all taps, which are in memory at once
 MOST_OUTPUTS = 64  # of the gradient to a small kernel
@@ -101,10 +99,12 @@ def _form(x, kernel, geometry):
         return plain
     if not channels * taps or (is_known and min(outputs) < 1):
         return plain
+    if is_whole and groups > 1 and (form := _form_of_groups(x, kernel, outputs, geometry)):
+        return form
     if is_whole and is_known and groups == 1 and (form := _apart(space, kernel, outputs, geometry)):
         return form
     are_few = channels <= FEW_CHANNELS and channels * taps <= _most_terms(features)
-    if is_whole and are_few and (groups == 1 or features // groups <= MOST_OF_A_GROUP):
+    if is_whole and groups == 1 and are_few:
         return _of_few_channels
     if is_whole and is_known and groups == 1 and math.prod(space) < taps <= MOST_TERMS:
         copies = math.prod(outputs) * taps / math.prod(space)
@@ -126,6 +126,28 @@ def _form(x, kernel, geometry):
     if is_narrow and is_dense and math.prod(x[:-1]) * taps * features <= most:
         return _of_few_features
     return plain
+
+
+def _form_of_groups(x, kernel, outputs, geometry):
+    """The form of a convolution of groups that are computed together, or else None.
+
+    Time of groups one by one over that of this form, as in `_most_terms`:
+
+        a sum      of 1 to 9 terms 2 to 25, of 36 for 4 features of a group 1.1 to 1.6
+                   of 49, depthwise, 1.8 to 3.6, of 64 for 2 features 1.2 to 4
+        pointwise  value and gradient to x 1 to 6, to the kernel 1 to 3
+    """
+    (N, *space, _), (*window, channels, features) = x, kernel
+    of_one, taps = features // geometry.groups, math.prod(window)
+    terms = channels * taps
+    is_short = terms <= SHORT_SUM or (terms <= MOST_TERMS and terms * of_one <= MOST_OF_A_GROUP)
+    if is_short and channels <= MOST_CHANNELS_OF_A_GROUP:
+        return _of_few_channels
+    is_pointwise = taps == 1 or (N != 1 and math.prod(outputs) == 1)  # or the gradient of one
+    if not is_pointwise or not all(isinstance(n, int) for n in space):
+        return None
+    form = _apart(space, (*window, channels, of_one), outputs, geometry)
+    return form and _of_all_groups(form)
 
 
 def _apart(space, kernel, outputs, geometry):
@@ -353,6 +375,17 @@ def _of_small_images(x, kernel, geometry):
     taps = itertools.product(*map(range, window))
     rows = jnp.concatenate([_seen(x, tap, window, geometry) for tap in taps], axis=-1)
     return _product(rows, kernel.reshape(-1, kernel.shape[-1])).astype(x.dtype)
+
+
+def _of_all_groups(form):
+    """The form, of all groups at once, as one product with an axis for them."""
+
+    def convolve(x, kernel, geometry):
+        one = functools.partial(form, geometry=geometry._replace(groups=1))
+        groups = [split(array, geometry.groups) for array in (x, kernel)]
+        return merge(jax.vmap(one, (-2, -2), -2)(*groups))
+
+    return convolve
 
 
 def _by_groups(x, kernel, geometry):

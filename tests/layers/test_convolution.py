@@ -112,6 +112,8 @@ SPECIAL = {
         (2, 3, 5, 6),
     ),
     "depthwise": (Geometry((1, 2), PADS, ONES, (2, 1), 3), (2, 37, 8, 3), (3, 2, 1, 6)),
+    "groups, a sum": (Geometry((1, 2), PADS, ONES, (2, 1), 2), (2, 7, 8, 6), (1, 3, 3, 10)),
+    "groups, pointwise": (Geometry((2, 1), PADS, ONES, ONES, 3), (2, 5, 4, 30), (1, 1, 10, 36)),
 }
 """Convolutions of which a CPU computes the value, or a gradient, in a form of its own."""
 
@@ -243,7 +245,10 @@ def test_the_form_is_chosen_by_processor_options_and_sizes(
         ((32, 28, 28, 64), (3, 3, 16, 64), 4, (0, 0), "_by_groups"),
         ((32, 28, 28, 64), (3, 3, 1, 64), 64, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 16), (2, 2, 4, 16), 4, (0, 0), "_of_few_channels"),
-        ((32, 28, 28, 16), (2, 2, 4, 20), 4, (0, 0), "_by_groups"),
+        ((32, 28, 28, 16), (2, 2, 4, 40), 4, (0, 0), "_by_groups"),  # a sum of 16 terms, 10 times
+        ((32, 28, 28, 8), (3, 3, 1, 512), 8, (0, 0), "_of_few_channels"),
+        ((32, 28, 28, 96), (7, 7, 1, 96), 96, (0, 0), "_of_few_channels"),
+        ((32, 28, 28, 64), (1, 1, 8, 64), 8, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 3), (3, 3, 3, 64), 1, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 64), (3, 3, 64, 1), 1, (0, 0), "_of_few_features"),
         ((32, 28, 28, 64), (3, 3, 64, 9), 1, (0, 0), "plain"),
@@ -289,9 +294,15 @@ def test_few_channels_are_a_longer_sum_with_options(monkeypatch):
     assert form is convolution_forms._of_few_channels
 
 
-def test_a_convolution_into_patches_and_its_gradients_are_products():
-    geometry = Geometry((4, 4), ((0, 0), (0, 0)), (1, 1), (1, 1), 1)
-    x, kernel = jnp.ones((2, 30, 28, 5)), jnp.ones((4, 4, 5, 64))
+@pytest.mark.parametrize(
+    ("size", "channels", "features", "groups"), [(4, 5, 64, 1), (1, 12, 30, 3)]
+)
+def test_patches_and_pointwise_groups_are_products_and_so_are_their_gradients(
+    size, channels, features, groups
+):
+    geometry = Geometry((size, size), ((0, 0), (0, 0)), (1, 1), (1, 1), groups)
+    x = jnp.ones((2, 30, 28, channels * groups))
+    kernel = jnp.ones((size, size, channels, features))
     loss = lambda x, kernel: jnp.sum(jnp.square(convolution(x, kernel, geometry)))
     program = jax.jit(jax.grad(loss, (0, 1))).trace(x, kernel).lower(lowering_platforms=("cpu",))
     assert program.as_text().count("stablehlo.dot_general") == 3
