@@ -107,7 +107,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         now = (train_state.best_guess, train_state.state)
         if task.validate is not None:
             values = task.validate(*now)
-            check_metrics("sweep", "validate", values, task.best)
+            check_metrics("sweep", "validate", values, task.best, row)
             row |= values
         if not task.best:  # the last params that are finite
             new, old = (now, train_state.step), (member.kept, member.step)
