@@ -30,7 +30,7 @@ from jnn.processes import Together, here
 from jnn.runs.run import Run
 from jnn.sharding import gathered, whole
 from jnn.train.compilation import compiler_options, lowering_for_all_cores
-from jnn.train.devices import beside, on_one
+from jnn.train.devices import on_devices_of, on_one
 from jnn.train.evaluate import evaluated
 from jnn.train.feed import ByIndices, Feed
 from jnn.train.recorder import Recorder
@@ -208,7 +208,7 @@ def fit(
     with stop_signals() as stop, Recorder(run, feed, quiet=quiet) as recorder:
         train_state, kept, ledger = _begin(train_state, bool(best), steps, recorder)
         at, pace, saved = int(train_state.step), 1, time.perf_counter()
-        feed = beside(train_state, feed)
+        feed = on_devices_of(train_state, feed)
         if feed.steps_per_epoch < FEW_STEPS and not (run and run.config.get("smoke")):
             recorder.say(_few_steps(feed))
         with recorder.start(at, steps).compiling("the training step"):

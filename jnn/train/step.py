@@ -101,7 +101,7 @@ def make_step(
     def step(train_state: TrainState, batch: Any):
         key = objective_key(train_state)
         divide = functools.partial(over, mesh) if mesh else None
-        (loss, (state, metrics)), gradient = slope(
+        (loss, (state, metrics)), gradient = loss_and_gradient(
             objective, train_state, batch, accumulate=accumulate, divide=divide
         )
         metrics = {name: value for name, value in metrics.items() if name != WEIGHT}
@@ -172,7 +172,7 @@ def batches_key(train_state: TrainState) -> jax.Array:
         return child_key(train_state.key, "batches")
 
 
-def slope(
+def loss_and_gradient(
     objective: Objective,
     train_state: TrainState,
     batch: Any,
@@ -313,9 +313,9 @@ def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
     before = jax.tree.leaves_with_path(params)
     leaves = zip(before, jax.tree.leaves(new), jax.tree.leaves(gradient), strict=True)
     statistics = {}
-    for (path, old), now, slope in leaves:
+    for (path, old), now, g in leaves:
         name = path_name(path)
-        statistics[f"gradient_norm/{name}"] = norm(slope)
+        statistics[f"gradient_norm/{name}"] = norm(g)
         statistics[f"update_ratio/{name}"] = norm(now - old) / jnp.maximum(norm(old), 1e-12)
     return statistics
 

@@ -74,7 +74,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
     ``traced`` has settings of `TRACED` by name. Both are pure, and can be vmapped over members. A
     row has means over the epoch, and the learning rate of its last step.
     """
-    check(config)
+    check_member(config)
     if task.feed.stream:
         raise mistake(
             "sweep",
@@ -128,7 +128,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
     return begin, epoch
 
 
-def check(config: TrainingConfig) -> None:
+def check_member(config: TrainingConfig) -> None:
     """Raise `JnnError` for settings that a member of a sweep cannot have."""
     if config.patience or config.skip_bad:
         raise mistake(
@@ -203,7 +203,7 @@ def sweep(
     program, to keep it as a run.
     """
     for config in configs:
-        check(config)
+        check_member(config)
     results: list[dict[str, Any]] = [{} for _ in configs]
     groups = _programs(configs)
     for number, group in enumerate(groups):

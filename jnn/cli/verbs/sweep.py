@@ -163,10 +163,10 @@ def _run(
     from jnn.cli.execution import profiled, terminable
     from jnn.files import plain, write_json
     from jnn.runs.records import sealed
-    from jnn.train.sweep import check, sweep
+    from jnn.train.sweep import check_member, sweep
 
     for config in configs:
-        check(config)  # before the folder is made and data is loaded
+        check_member(config)  # before the folder is made and data is loaded
     best = _Best(listing)
 
     def say(text: str) -> None:
