@@ -343,7 +343,7 @@ def gathered(tree: Any) -> Any:
     return tree if mesh_of(tree) is None else jax.device_put(tree, jax.devices()[0])
 
 
-def beside(tree: Any, batches: Any, *, axis: int) -> Any:
+def on_mesh_of(tree: Any, batches: Any, *, axis: int) -> Any:
     """Batches on the mesh of the arrays of ``tree``, if they have one, split along ``axis``.
 
     Those that the devices do not divide are whole on each.

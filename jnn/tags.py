@@ -56,8 +56,7 @@ def capture(f: Callable) -> Callable:
     _check_callable("capture", f)
 
     def captured(*args, **kwargs):
-        y, values = _evaluate(f, args, kwargs, {})
-        return y, OrderedDict(values)
+        return _evaluate(f, args, kwargs, {})
 
     return captured
 
@@ -86,9 +85,8 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
     _check_callable("intervene", f)
 
     def changed(*args, **kwargs):
-        listed, paths = _listed(lambda: _evaluate(f, args, kwargs, {}))
-        jax.eval_shape(listed)
-        return _evaluate(f, args, kwargs, _by_path(changes, paths))[0]
+        tagged = jax.eval_shape(lambda: _evaluate(f, args, kwargs, {})[1])
+        return _evaluate(f, args, kwargs, _by_path(changes, list(tagged)))[0]
 
     return changed
 
@@ -180,9 +178,10 @@ def _as_array(value: Any, like: Any) -> jax.Array:
 def _run(jaxpr, consts, args, scope, changes, seen):
     """Evaluate a jaxpr in ``scope``: its outputs, and its tagged values, ``{path: value}``.
 
-    ``seen`` holds the paths of earlier values, which are not used again.
+    The values are an ``OrderedDict``: JAX sorts a dict that a traced function returns. ``seen``
+    holds the paths of earlier values, which are not used again.
     """
-    values = {}
+    values = OrderedDict()
     environment = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
     read = lambda atom: atom.val if isinstance(atom, core.Literal) else environment[atom]
     for equation in jaxpr.eqns:
@@ -210,25 +209,8 @@ def _run_equation(equation, inputs, path, changes, seen):
     run = lambda *args: _run(inner, consts, args, path, changes, seen)
     if kind not in REMATS:
         return run(*inputs)
-    listed, paths = _listed(run)
     settings = {name: parameters[name] for name in ("policy", "prevent_cse")}
-    outputs, values = jax.checkpoint(listed, **settings)(*inputs)
-    return outputs, dict(zip(paths, values, strict=True))
-
-
-def _listed(run):
-    """``run`` with its values as a list, and the list of their paths, filled once it is traced.
-
-    A dict that a traced function returns is sorted by JAX; values keep the order of the program.
-    """
-    paths = []
-
-    def listed(*args):
-        outputs, values = run(*args)
-        paths[:] = values
-        return outputs, list(values.values())
-
-    return listed, paths
+    return jax.checkpoint(run, **settings)(*inputs)
 
 
 def _holds_tags(parameters) -> bool:
@@ -279,7 +261,6 @@ def _run_scan(parameters, inputs, path, changes, seen):
     def run(carry, x, changes):
         return _run(body.jaxpr, body.consts, [*consts, *carry, *x], path, changes, seen)
 
-    listed, paths = _listed(run)
     single, functions, arrays = {}, {}, {}
     for name, change in changes.items():
         if isinstance(change, at_iteration):
@@ -302,7 +283,7 @@ def _run_scan(parameters, inputs, path, changes, seen):
     def step(carry, element):
         x, arrays, iteration = element
         within = {name: change.within(iteration) for name, change in single.items()}
-        outputs, values = listed(carry, x, functions | arrays | within)
+        outputs, values = run(carry, x, functions | arrays | within)
         return outputs[:carries], (outputs[carries:], values)
 
     iterations = jnp.arange(length) if single else None
@@ -310,13 +291,13 @@ def _run_scan(parameters, inputs, path, changes, seen):
         step, init, (xs, arrays, iterations), length, parameters["reverse"], parameters["unroll"]
     )
     for name, change in single.items():
-        if not 0 <= change.iteration < length and name in paths:
+        if not 0 <= change.iteration < length and name in values:
             raise mistake(
                 "intervene",
                 got=f"iteration {change.iteration} for {name!r}",
                 expected=f"one of 0 to {length - 1}",
             )
-    return [*last, *ys], dict(zip(paths, values, strict=True))
+    return [*last, *ys], values
 
 
 def _run_cond(parameters, inputs, path, changes, seen):
@@ -339,14 +320,14 @@ def _run_cond(parameters, inputs, path, changes, seen):
     def with_all(run):
         def branch(*operands):
             outputs, values = run(*operands)
-            return outputs, [
-                values[name] if name in values else _absent(shape) for name, shape in shapes.items()
-            ]
+            return outputs, OrderedDict(
+                (name, values[name] if name in values else _absent(shape))
+                for name, shape in shapes.items()
+            )
 
         return branch
 
-    outputs, values = jax.lax.switch(index, [with_all(run) for run in branches], *operands)
-    return outputs, dict(zip(shapes, values, strict=True))
+    return jax.lax.switch(index, [with_all(run) for run in branches], *operands)
 
 
 def _of_branch(closed, path, changes, seen):
@@ -363,22 +344,21 @@ def _run_while(parameters, inputs, path, changes, seen):
     def run(*carry):
         return _run(body.jaxpr, body.consts, [*body_consts, *carry], path, changes, seen)
 
-    listed, paths = _listed(run)
-    absent = [_absent(shape) for shape in jax.eval_shape(listed, *start)[1]]
+    absent = jax.tree.map(_absent, jax.eval_shape(run, *start)[1])
 
     def goes_on(carry):
         start = [*consts, *carry[0]]
         return _run(condition.jaxpr, condition.consts, start, path, {}, frozenset())[0][0]
 
     def step(carry):
-        new, active = listed(*carry[0]), goes_on(carry)
+        new, active = run(*carry[0]), goes_on(carry)
         if not active.ndim:
             return new
         return jax.tree.map(lambda new, old: _where(active, new, old), new, carry)
 
     # under `jax.vmap` each element has its condition: the loop ends with the last of them
     last, values = jax.lax.while_loop(lambda carry: goes_on(carry).any(), step, (start, absent))
-    return list(last), dict(zip(paths, values, strict=True))
+    return last, values
 
 
 def _where(active: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:

@@ -20,7 +20,7 @@ import dataclasses
 import math
 from typing import Any
 
-from jnn.architectures.settings import check_settings
+from jnn.architectures.settings import check_halved, check_settings
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.functions import function
@@ -99,20 +99,7 @@ class ConvolutionalAutoencoderConfig:
     def __post_init__(self):
         """Refuse what does not fit together."""
         check_settings(self)
-        name = "ConvolutionalAutoencoderConfig"
-        if not self.channels:
-            expected = "those of one convolution at least"
-            raise mistake(name, got="channels=()", expected=expected)
-        height, width, _ = self.shape
-        factor = 2 ** len(self.channels)
-        if height % factor or width % factor:
-            halvings = f"each of {len(self.channels)} convolutions"
-            raise mistake(
-                name,
-                got=f"images of {height}x{width}",
-                expected=f"sides divisible by {factor}, to be halved by {halvings}",
-                remedy="Pad or crop the images, or use fewer channels.",
-            )
+        check_halved(self)
 
     @property
     def smallest(self) -> tuple[int, int, int]:

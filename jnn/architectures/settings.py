@@ -7,7 +7,7 @@ from typing import Any
 
 from jnn.errors import mistake
 from jnn.integers import as_integer, check_fraction, check_integer
-from jnn.literals import check_literals
+from jnn.literals import check_literals, types_of
 
 
 def check_settings(config: Any) -> None:
@@ -29,7 +29,7 @@ def check_settings(config: Any) -> None:
     """
     caller = type(config).__name__
     check_literals(caller, config)
-    hints = typing.get_type_hints(type(config))
+    hints = types_of(type(config))
     for field in dataclasses.fields(config):
         value, hint = getattr(config, field.name), hints[field.name]
         kinds = typing.get_args(hint) if isinstance(hint, UnionType) else (hint,)

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 from jnn.cli.arguments import examples_text
 from jnn.errors import JnnError, mistake
+from jnn.literals import types_of
 from jnn.runs.config_values import fields_of, is_enum
 from jnn.runs.run import RunOptions
 from jnn.wording import did_you_mean
@@ -159,7 +160,7 @@ def _as(opened: type, config: Any) -> Any:
 
 def with_suited(kind: type) -> type:
     """A config class whose `SUITED` settings may be omitted, as their help says."""
-    hints = typing.get_type_hints(kind, include_extras=True)
+    hints = types_of(kind, extras=True)
     hint = "(default: what suits the data)"
     open_to_suit = {
         field.name: Annotated[
@@ -197,7 +198,7 @@ def _option_names(kind: type, prefix: str = "") -> set[str]:
     A boolean has two. Those of a nested config follow its name: ``inner.depth``.
     """
     names = set()
-    hints = typing.get_type_hints(kind)
+    hints = types_of(kind)
     for field in fields_of(kind):
         hint, name = hints[field.name], field.name
         parts = [part for part in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(part)]

@@ -128,7 +128,7 @@ def adaptive_average_pool(size: tuple[int, ...]) -> Model:
     x ``(..., *space, C)`` -> y ``(..., *size, C)``, computed in float32 at least. Window i of m on
     n elements is ``[floor(i n / m), ceil((i + 1) n / m))``, as in PyTorch: windows may overlap.
     Where m does not divide n, the means are a product with a matrix, in which an infinity or NaN
-    reaches all windows along its axis.
+    reaches all windows along its axis. Raises `JnnError` where an axis of space is empty.
 
     >>> import jax.numpy as jnp
     >>> adaptive_average_pool((2,)).apply({}, {}, jnp.array([[1.0], [3.0], [8.0]]))[0].tolist()
@@ -142,6 +142,7 @@ def adaptive_average_pool(size: tuple[int, ...]) -> Model:
         return inside / inside.sum(0)
 
     def average(x):
+        _check_elements("adaptive_average_pool", x, len(size))
         y = numerics(x)
         for axis, m in enumerate(size, x.ndim - len(size) - 1):
             n = y.shape[axis]
@@ -163,6 +164,7 @@ def adaptive_max_pool(size: tuple[int, ...]) -> Model:
     size = windows("adaptive_max_pool", "size", size).size
 
     def largest(x):
+        _check_elements("adaptive_max_pool", x, len(size))
         for axis, m in enumerate(size, x.ndim - len(size) - 1):
             bounds = _bounds(x.shape[axis], m)
             parts = [jax.lax.slice_in_dim(x, start, end, axis=axis) for start, end in bounds]
@@ -298,6 +300,13 @@ def _global_pool(caller: str, rank: int, f: Callable) -> Model:
 
     apply.__qualname__ = caller
     return Model(no_params, apply, follow=follow)
+
+
+def _check_elements(caller: str, x: jax.Array, rank: int) -> None:
+    """Refuse x with an empty axis of space: each window of it would be empty."""
+    if 0 in x.shape[-rank - 1 : -1]:
+        got, expected = f"x of shape {x.shape}", "one element at least along each axis of space"
+        raise mistake(caller, got=got, expected=expected)
 
 
 def _bounds(n: int, m: int) -> list[tuple[int, int]]:

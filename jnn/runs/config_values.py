@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from jnn.errors import JnnError, mistake
 from jnn.files import plain, read_json
+from jnn.literals import types_of
 from jnn.wording import did_you_mean
 
 
@@ -45,7 +46,7 @@ def config_from(
     ``asked`` are the names of those that were asked for, by default all. Raises JnnError for an
     unknown name and a value of another type.
     """
-    hints = typing.get_type_hints(kind)
+    hints = types_of(kind)
     names = [field.name for field in fields_of(kind)]
     computed = {field.name for field in dataclasses.fields(kind)} - {*names}
     values = {name: value for name, value in values.items() if name not in computed}
@@ -75,7 +76,7 @@ def check_recorded(config: Any, experiment: str) -> None:
 
     Raises JnnError that names the setting.
     """
-    hints = typing.get_type_hints(type(config))
+    hints = types_of(type(config))
     for field in fields_of(config):
         value, kind = getattr(config, field.name), hints[field.name]
         if value is None and field.default is None:

@@ -11,7 +11,7 @@ from jnn.data.batches import padded_batches
 from jnn.data.splits import Splits
 from jnn.model import Model
 from jnn.scores.verification import area_under_curve, summarize
-from jnn.sharding import beside
+from jnn.sharding import on_mesh_of
 from jnn.train.evaluate import Predict, predict_all
 from jnn.train.experiment import once
 from jnn.train.feed import in_memory
@@ -78,7 +78,7 @@ def verification(
             z = jax.lax.map(lambda batch: embed(params, state, batch), batches)
             return {"validation/auc": auc(z.reshape(-1, z.shape[-1])[:size])}
 
-        return lambda params, state: of_batches(params, state, beside(params, batches, axis=1))
+        return lambda params, state: of_batches(params, state, on_mesh_of(params, batches, axis=1))
 
     def test(params: Any, state: Any) -> dict[str, float]:
         scores = summarize(of_test(params, state), truth)

@@ -12,7 +12,7 @@ import optax
 
 from jnn.errors import JnnError, mistake
 from jnn.integers import as_integer, check_fraction, spelled
-from jnn.literals import check_literals
+from jnn.literals import check_literals, types_of
 from jnn.model import Model
 from jnn.sharding import batch_parts, mesh_sizes
 from jnn.train.optimizers import make_optimizer
@@ -125,7 +125,7 @@ class TrainingConfig:
                 object.__setattr__(self, field.name, value.value)
             elif field.default is SUITED and value is not SUITED:
                 asked.add(field.name)
-        suited, hints = self.suited(), typing.get_type_hints(type(self))
+        suited, hints = self.suited(), types_of(type(self))
         for field in dataclasses.fields(self):
             if getattr(self, field.name) is not SUITED:
                 continue

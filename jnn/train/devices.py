@@ -70,7 +70,7 @@ def on_one(tree: Any) -> Any:
     return jax.tree.map(first, tree)
 
 
-def beside(train_state: Any, feed: Feed) -> Feed:
+def on_devices_of(train_state: Any, feed: Feed) -> Feed:
     """The feed with its data on the devices that the train state is on."""
     home = train_state.step.sharding
     if len(home.device_set) == 1:
@@ -180,12 +180,12 @@ def _of_part(gradient: Callable) -> Callable:
 
     def of_part(params, state, batch, key):
         key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
-        (loss, (state, metrics)), slope = gradient(params, state, batch, key)
+        (loss, (state, metrics)), g = gradient(params, state, batch, key)
         weight = jnp.asarray(metrics.get(WEIGHT, 1.0), jnp.result_type(float))
-        loss, metrics, slope = weighted_mean((loss, metrics, slope), weight, add)
+        loss, metrics, g = weighted_mean((loss, metrics, g), weight, add)
         is_float = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.inexact)
         mean = lambda leaf: jax.lax.pmean(leaf, AXIS) if is_float(leaf) else leaf
-        return (loss, (jax.tree.map(mean, state), metrics)), slope
+        return (loss, (jax.tree.map(mean, state), metrics)), g
 
     return of_part
 

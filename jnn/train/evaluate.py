@@ -12,7 +12,7 @@ import numpy as np
 
 from jnn.data.batches import padded_batches
 from jnn.metrics import Metric
-from jnn.sharding import beside, gathered, mesh_of, whole, within
+from jnn.sharding import gathered, mesh_of, on_mesh_of, whole, within
 from jnn.train.compilation import compiler_options
 
 _OF_OTHERS = "non-addressable"  # devices, in what JAX says of such arrays
@@ -59,7 +59,7 @@ def make_evaluate(
         return metric.compute(total)
 
     def evaluate(params, state):
-        values = sums(params, state, *beside(params, (batches, weights), axis=1))
+        values = sums(params, state, *on_mesh_of(params, (batches, weights), axis=1))
         return {f"{split}/{name}": value for name, value in values.items()}
 
     return evaluate

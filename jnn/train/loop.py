@@ -14,7 +14,7 @@ Everything else is a pure function defined elsewhere: the update in `jnn.train.s
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from jnn.processes import Together, here
 from jnn.runs.run import Run
 from jnn.sharding import gathered, whole
 from jnn.train.compilation import compiler_options, lowering_for_all_cores
-from jnn.train.devices import beside, on_one
+from jnn.train.devices import on_devices_of, on_one
 from jnn.train.evaluate import evaluated
 from jnn.train.feed import ByIndices, Feed
 from jnn.train.recorder import Recorder
@@ -208,7 +208,7 @@ def fit(
     with stop_signals() as stop, Recorder(run, feed, quiet=quiet) as recorder:
         train_state, kept, ledger = _begin(train_state, bool(best), steps, recorder)
         at, pace, saved = int(train_state.step), 1, time.perf_counter()
-        feed = beside(train_state, feed)
+        feed = on_devices_of(train_state, feed)
         if feed.steps_per_epoch < FEW_STEPS and not (run and run.config.get("smoke")):
             recorder.say(_few_steps(feed))
         with recorder.start(at, steps).compiling("the training step"):
@@ -236,7 +236,8 @@ def fit(
             if evaluate and is_time:
                 values = evaluated(evaluate, *_guess(train_state))
                 values = processes.told(partial(_floats, values))  # others may round differently
-                check_metrics("fit", "evaluate", values, best)
+                of_training = {f"train/{name}" for name in metrics}
+                check_metrics("fit", "evaluate", values, best, of_training)
                 recorder.row(at, values)
                 if best and ledger.judge(at, values[best], lowest=lowest, patience=patience):
                     kept = _copy(_guess(train_state))
@@ -403,10 +404,22 @@ def _floats(values: Mapping[str, Any]) -> dict[str, float]:
         raise mistake("fit", got=got, expected=expected) from None
 
 
-def check_metrics(caller: str, source: str, values: Mapping[str, Any], best: str | None) -> None:
-    """Refuse values of ``source`` that cannot be a row, or without the one called ``best``."""
+def check_metrics(
+    caller: str,
+    source: str,
+    values: Mapping[str, Any],
+    best: str | None,
+    of_training: Iterable[str],
+) -> None:
+    """Refuse values of ``source`` that cannot be a row, or without the one called ``best``.
+
+    Nor may they have names ``of_training``, whose values they would hide.
+    """
     if "step" in values:
         got, expected = f"a metric 'step' of {source}", "another name: each row has its own step"
+        raise mistake(caller, got=got, expected=expected)
+    if both := sorted(values.keys() & set(of_training)):
+        got, expected = f"a metric {both[0]!r} of {source}", "another name: training logs this one"
         raise mistake(caller, got=got, expected=expected)
     if best and best not in values:
         expected = f"a metric that {source} returns: {', '.join(values)}"

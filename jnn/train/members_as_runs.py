@@ -19,7 +19,7 @@ def keep_as_run(trained: Trained, run: Run, **about: Any) -> dict[str, Any]:
     Its log, checkpoint and summary are those of a run that has ended, which can be loaded, compared
     and resumed with more epochs; ``about`` goes to `Run.finish`.
     """
-    task, config, member, result = trained
+    task, config, member, result, _ = trained
     if task.preparation:
         run.own(PREPARATION, keep_preparation(run.folder, task.preparation))
     if task.save:

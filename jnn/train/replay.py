@@ -24,7 +24,7 @@ from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, as_over, cut
 from jnn.train.loop import compiled
 from jnn.train.state import TrainState, seed_key
-from jnn.train.step import Objective, batches_key, leaf_names, objective_key, slope
+from jnn.train.step import Objective, batches_key, leaf_names, loss_and_gradient, objective_key
 from jnn.train.task import Task, Transfer, learning, start
 
 
@@ -139,7 +139,7 @@ def inside(
 
     @jax.jit
     def found(train_state, batch):
-        gradient = _slope(objective, config, train_state, batch)[1]
+        gradient = _loss_and_gradient(objective, config, train_state, batch)[1]
         return gradient, _of_each_part(values_of, config, train_state, batch)
 
     gradient, values = found(train_state, batch)
@@ -157,7 +157,7 @@ def cause(task: Task, config: TrainingConfig, replayed: Replayed) -> Origin | No
 
     def step(params):
         train_state = before._replace(params=params)
-        (loss, (state, _)), gradient = _slope(objective, config, train_state, batch)
+        (loss, (state, _)), gradient = _loss_and_gradient(objective, config, train_state, batch)
         of_params = lambda params: objective(
             params, before.state, batch, objective_key(train_state)
         )[0]
@@ -168,11 +168,15 @@ def cause(task: Task, config: TrainingConfig, replayed: Replayed) -> Origin | No
     return origin(step, before.params)
 
 
-def _slope(objective: Objective, config: TrainingConfig, train_state: TrainState, batch: Any):
+def _loss_and_gradient(
+    objective: Objective, config: TrainingConfig, train_state: TrainState, batch: Any
+):
     """The loss, state and gradient of a step of the run, computed on one device."""
     devices = config.devices
     divide = partial(as_over, devices) if devices > 1 else None
-    return slope(objective, train_state, batch, accumulate=config.accumulate, divide=divide)
+    return loss_and_gradient(
+        objective, train_state, batch, accumulate=config.accumulate, divide=divide
+    )
 
 
 def _of_each_part(

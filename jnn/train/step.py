@@ -7,7 +7,7 @@ are the usual ones.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -29,6 +29,7 @@ from jnn.train.weights import WEIGHT, divided, weighted, weighted_mean
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
 Step = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
 
+TAKEN = "taken"  # the metric of `make_steps` that says which steps ran
 NUMBERS = jax.Array | np.ndarray | np.generic | int | float | complex
 
 
@@ -63,12 +64,12 @@ def make_step(
                        For many runs in one program, whose guard is a copy of all params: 32 small
                        networks take 1.3 to 2.7 times as long with it (``jax.vmap``, two cores).
 
-    Its metrics are the objective's, and ``loss``, ``gradient_norm`` (the global 2-norm, before any
-    clipping), ``learning_rate`` (where the optimizer shows it: `jnn.train.optimizers` does), and
-    ``finite``: whether loss, gradient, new params and state are free of NaN and infinity. Where
-    they are not, the step is not taken: all stays as it was, the counter too, and ``bad_leaf`` is
-    the first bad one, counted in `leaf_names`. Only where the new params alone are bad, of a finite
-    gradient, has the optimizer seen it.
+    Its metrics are the objective's, which have other names, and ``loss``, ``gradient_norm`` (the
+    global 2-norm, before any clipping), ``learning_rate`` (where the optimizer shows it:
+    `jnn.train.optimizers` does), and ``finite``: whether loss, gradient, new params and state are
+    free of NaN and infinity. Where they are not, the step is not taken: all stays as it was, the
+    counter too, and ``bad_leaf`` is the first bad one, counted in `leaf_names`. Only where the new
+    params alone are bad, of a finite gradient, has the optimizer seen it.
 
     With a `LossScale` in the train state the loss is multiplied by it and the gradient divided. A
     step that overflows then counts as made, without an update, and halves the scale; 2,000 finite
@@ -100,7 +101,7 @@ def make_step(
     def step(train_state: TrainState, batch: Any):
         key = objective_key(train_state)
         divide = functools.partial(over, mesh) if mesh else None
-        (loss, (state, metrics)), gradient = slope(
+        (loss, (state, metrics)), gradient = loss_and_gradient(
             objective, train_state, batch, accumulate=accumulate, divide=divide
         )
         metrics = {name: value for name, value in metrics.items() if name != WEIGHT}
@@ -143,18 +144,19 @@ def make_step(
             new, good = updated(train_state, gradient), _all_true(train_state.params)
             sound_state = _all_true(state)
         good = jnp.concatenate([sound, good, sound_state])
-        if statistics:
-            metrics = metrics | _statistics(train_state.params, new.params, gradient)
-        metrics = {
-            **metrics,
+        own = {
             "loss": loss,
             "gradient_norm": jnp.sqrt(sum(squares)),
             **_learning_rate(new.optimizer_state),
         }
+        if statistics:
+            own |= _statistics(train_state.params, new.params, gradient)
         if train_state.loss_scale:
-            metrics["loss_scale"] = train_state.loss_scale.value
+            own["loss_scale"] = train_state.loss_scale.value
             new, good = _rescaled(new, good, train_state.step)
-        return new, {**metrics, "finite": good.all(), "bad_leaf": jnp.argmin(good)}
+        own |= {"finite": good.all(), "bad_leaf": jnp.argmin(good)}
+        _check_names("objective", metrics, {*own, TAKEN})
+        return new, {**metrics, **own}
 
     return step
 
@@ -170,7 +172,7 @@ def batches_key(train_state: TrainState) -> jax.Array:
         return child_key(train_state.key, "batches")
 
 
-def slope(
+def loss_and_gradient(
     objective: Objective,
     train_state: TrainState,
     batch: Any,
@@ -216,6 +218,13 @@ def _checked(returned: Any, state: Any) -> Any:
                     raise mistake("objective", got=got, expected="a number")
             return returned
     raise mistake("objective", got=f"{returned!r}"[:100], expected=expected, remedy=remedy)
+
+
+def _check_names(source: str, metrics: Mapping[str, Any], own: Iterable[str]) -> None:
+    """Refuse metrics of ``source`` that have a name of a step's ``own``: one would be lost."""
+    if both := sorted(metrics.keys() & own):
+        got, expected = f"a metric {both[0]!r}", f"another name: a step has its own {both[0]!r}"
+        raise mistake(source, got=got, expected=expected, remedy="Rename or omit the metric.")
 
 
 def _scaled(result, scale):
@@ -304,9 +313,9 @@ def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
     before = jax.tree.leaves_with_path(params)
     leaves = zip(before, jax.tree.leaves(new), jax.tree.leaves(gradient), strict=True)
     statistics = {}
-    for (path, old), now, slope in leaves:
+    for (path, old), now, g in leaves:
         name = path_name(path)
-        statistics[f"gradient_norm/{name}"] = norm(slope)
+        statistics[f"gradient_norm/{name}"] = norm(g)
         statistics[f"update_ratio/{name}"] = norm(now - old) / jnp.maximum(norm(old), 1e-12)
     return statistics
 
@@ -383,7 +392,9 @@ def make_steps(
         @jax.jit  # traced once, for its shapes and for the loop
         def run(train_state):
             batch = batch_of(data, batches_key(train_state), train_state.step)
-            return step(train_state, batch)
+            new, metrics = step(train_state, batch)
+            _check_names("step", metrics, {TAKEN})
+            return new, metrics
 
         untaken = jax.tree.map(
             lambda leaf: jnp.zeros((most, *leaf.shape), leaf.dtype),
@@ -402,6 +413,6 @@ def make_steps(
 
         start = (train_state, jnp.array(True), jnp.int32(0), untaken)
         train_state, _, taken, metrics = jax.lax.while_loop(goes_on, one, start)
-        return train_state, {**metrics, "taken": jnp.arange(most) < taken}
+        return train_state, {**metrics, TAKEN: jnp.arange(most) < taken}
 
     return steps

@@ -20,6 +20,7 @@ from jnn.errors import mistake
 from jnn.files import plain
 from jnn.runs.environment import conditions
 from jnn.runs.settings import changes
+from jnn.train.batch_faults import ranges_of_integers, rows_not_finite
 from jnn.train.compilation import compiler_options, lowering_for_all_cores
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
@@ -55,12 +56,16 @@ class Member(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A member at its end, alone, with its config and what `sweep` returns of it."""
+    """A member at its end, alone, with its config and what `sweep` returns of it.
+
+    ``advice`` is what to do about a member that diverged, else empty.
+    """
 
     task: Task
     config: TrainingConfig
     member: Member
     result: dict[str, Any]
+    advice: str
 
 
 def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
@@ -69,7 +74,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
     ``traced`` has settings of `TRACED` by name. Both are pure, and can be vmapped over members. A
     row has means over the epoch, and the learning rate of its last step.
     """
-    check(config)
+    check_member(config)
     if task.feed.stream:
         raise mistake(
             "sweep",
@@ -107,7 +112,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         now = (train_state.best_guess, train_state.state)
         if task.validate is not None:
             values = task.validate(*now)
-            check_metrics("sweep", "validate", values, task.best)
+            check_metrics("sweep", "validate", values, task.best, row)
             row |= values
         if not task.best:  # the last params that are finite
             new, old = (now, train_state.step), (member.kept, member.step)
@@ -123,7 +128,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
     return begin, epoch
 
 
-def check(config: TrainingConfig) -> None:
+def check_member(config: TrainingConfig) -> None:
     """Raise `JnnError` for settings that a member of a sweep cannot have."""
     if config.patience or config.skip_bad:
         raise mistake(
@@ -198,7 +203,7 @@ def sweep(
     program, to keep it as a run.
     """
     for config in configs:
-        check(config)
+        check_member(config)
     results: list[dict[str, Any]] = [{} for _ in configs]
     groups = _programs(configs)
     for number, group in enumerate(groups):
@@ -265,16 +270,28 @@ def _together(
             checkpoints.save(number + 1, members, {"rows": rows, "conditions": now})
             say(f"epoch {number + 1}/{configs[0].epochs}  {_in_short(rows[-1], task.best)}")
     results = []
+    finite = [all(row["train/finite"][i] for row in rows) for i in range(len(configs))]
+    advice = "" if all(finite) else _advice(task.feed.data)
     for i, (config, member) in enumerate(zip(configs, _unstacked(members), strict=True)):
         result = {
             "config": dataclasses.asdict(config),
-            "metrics": _tested(task, member.kept, all(row["train/finite"][i] for row in rows)),
+            "metrics": _tested(task, member.kept, finite[i]),
             "kept": _kept_by(task, float(member.best), int(member.step)),
             "history": [{name: values[i] for name, values in row.items()} for row in rows],
         }
-        on_member(Trained(task, config, member, result))
+        on_member(Trained(task, config, member, result, "" if finite[i] else advice))
         results.append(result)
     return results
+
+
+def _advice(data: Any) -> str:
+    """What to do where training on ``data`` diverges."""
+    if rows := rows_not_finite(data):
+        return f"The data is not finite: {rows}, counted from 0. Mend the data."
+    if ranges := ranges_of_integers(data):
+        look = f"look at the data, where {ranges}; classes and tokens count from 0"
+        return f"Try smaller learning rates, or {look}."
+    return "Try smaller learning rates."
 
 
 def _unstacked(members: Any) -> list[Any]:

@@ -47,13 +47,13 @@ const quotient = (x, y) => (y === 0 ? -1 : (x / y) | 0);
 /** The rest of integers; of a division by zero it is the number itself. */
 const remainder = (x, y) => (y === 0 ? x : x % y);
 
-/** Half goes to the even neighbour. */
+/** Half goes to the even neighbour; the sign stays, of zero too. */
 function roundToEven(x) {
-  const down = Math.floor(x);
-  const rest = x - down;
-  if (rest < 0.5) return down;
-  if (rest > 0.5) return down + 1;
-  return down % 2 === 0 ? down : down + 1;
+  const size = Math.abs(x);
+  const down = Math.floor(size);
+  const rest = size - down;
+  const isUp = rest > 0.5 || (rest === 0.5 && down % 2 === 1);
+  return Math.sign(x) * (isUp ? down + 1 : down);
 }
 
 const roundFromZero = (x) => Math.sign(x) * Math.floor(Math.abs(x) + 0.5);
@@ -97,7 +97,7 @@ const bfloat16 = (x) => reducePrecision(x, 8, 7);
 function float16(x) {
   const single = Math.fround(x);
   if (Math.abs(single) >= 2 ** -14) return reducePrecision(single, 5, 10);
-  return Math.sign(single) * roundToEven(Math.abs(single) * 2 ** 24) * 2 ** -24;
+  return roundToEven(single * 2 ** 24) * 2 ** -24;
 }
 
 function bits(x) {

@@ -138,10 +138,8 @@ def test_captured_values_read_well():
     [
         (
             {"shape": (30, 28, 1)},
-            (
-                r"ConvolutionalAutoencoderConfig: got images of 30x28, expected sides divisible "
-                r"by 4, .* each of 2 convolutions. Pad or crop"
-            ),
+            r"ConvolutionalAutoencoderConfig: got images of 30x28 for channels=.*, expected sides "
+            r"divisible by 4\. Pad the images, or give fewer channels\.",
         ),
         (
             {"shape": (28, 28)},

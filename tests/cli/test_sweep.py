@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +131,34 @@ def test_a_sweep_of_which_every_run_diverges_ends_with_4(tmp_path, capsys):
         in capsys.readouterr().err
     )
     assert len(json.loads((tmp_path / "sweep/sweep.json").read_text())["runs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "advice"),
+    [
+        (
+            "splits.train['features'][[3, 7], 1] = np.nan",
+            "The data is not finite: features in rows 3, 7, counted from 0. Mend the data.",
+        ),
+        (
+            "splits.train['features'][:] *= 1e30; splits.train['label'][:] = np.arange(144) == 5",
+            "Try smaller learning rates, or look at the data, where label has 0 to 1, the largest "
+            "in row 5; classes and tokens count from 0.",
+        ),
+    ],
+)
+def test_a_sweep_of_which_every_run_diverges_says_what_is_wrong_with_the_data(
+    tmp_path, capsys, spoil, advice
+):
+    own = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
+    loaded = "    return from_arrays({"
+    assert loaded in own
+    own = own.replace(loaded, "    splits = from_arrays({")
+    path = tmp_path / "own.py"
+    path.write_text(own.replace("int32)})", f"int32)}})\n    {spoil}\n    return splits"))
+    words = ["--seed", "0..1", "--out", str(tmp_path / "sweep")]
+    assert main(["sweep", str(path), *words]) == 4
+    assert f"sweep.json. {advice}" in capsys.readouterr().err
 
 
 def sweep_in_a_process(folder, rng):

@@ -66,10 +66,12 @@ ENCODER_DECODERS = {
     "marian": {**BART, "positions": "sinusoidal_halves", "activation": "silu"},
 }
 TOKENS = np.arange(7)
+BATCHES = TOKENS[None], np.random.default_rng(1).integers(0, SIZES["vocabulary"], (3, 4))
+"""One sequence, which is longer than the windows and the ``length`` of a scaling, and three."""
 
 
-def x_of(settings):
-    return {"tokens": TOKENS, "segments": 0 * TOKENS} if settings.segments else TOKENS
+def x_of(settings, tokens=TOKENS):
+    return {"tokens": tokens, "segments": 0 * tokens} if settings.segments else tokens
 
 
 def drawn(settings):
@@ -126,9 +128,11 @@ def test_transformers_read_it_as_the_same_function(family, tmp_path):
         tmp_path / "own", output_loading_info=True
     )
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys"))
-    y = theirs.float().eval()(torch.tensor(TOKENS[None]))[0].detach().numpy()[0]
-    ours = jax.jit(loaded.model.apply)(loaded.params, {}, x_of(loaded.settings))[0]
-    np.testing.assert_allclose(ours, y, atol=2e-5 * np.abs(y).max())  # float32
+    theirs = theirs.float().eval()
+    for tokens in BATCHES:
+        y = theirs(torch.tensor(tokens))[0].detach().numpy()
+        ours = jax.jit(loaded.model.apply)(loaded.params, {}, x_of(loaded.settings, tokens))[0]
+        np.testing.assert_allclose(ours, y, atol=2e-5 * np.abs(y).max())  # float32
 
 
 def own_encoder_decoder(name):
@@ -158,12 +162,13 @@ def test_transformers_read_an_encoder_and_decoder_as_the_same_function(name, tmp
     loaded = own_encoder_decoder(name)
     save(tmp_path / "own", loaded)
     theirs = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "own").float().eval()
-    source, target = np.arange(9)[None], TOKENS[None]
-    x = {"input_ids": torch.tensor(source), "decoder_input_ids": torch.tensor(target)}
-    y = theirs(**x).logits.detach().numpy()
-    x = {"tokens": target, "source": source}
-    ours = jax.jit(loaded.model.apply)(loaded.params, {}, x)[0]
-    np.testing.assert_allclose(ours, y, atol=2e-5 * np.abs(y).max())  # float32
+    sources = np.arange(9)[None], np.random.default_rng(2).integers(0, 13, (3, 2))
+    for source, target in zip(sources, BATCHES, strict=True):
+        x = {"input_ids": torch.tensor(source), "decoder_input_ids": torch.tensor(target)}
+        y = theirs(**x).logits.detach().numpy()
+        x = {"tokens": target, "source": source}
+        ours = jax.jit(loaded.model.apply)(loaded.params, {}, x)[0]
+        np.testing.assert_allclose(ours, y, atol=2e-5 * np.abs(y).max())  # float32
 
 
 def test_a_tokenizer_of_byte_pairs_comes_along(tmp_path):

@@ -149,6 +149,14 @@ MISTAKES = {
         r"mask of shape \(8,\)",
     ),
     "size": (lambda x: adaptive_max_pool((0, 1)), r"size=\(0, 1\)"),
+    "no elements, mean": (
+        lambda x: adaptive_average_pool((2, 2)).apply({}, {}, x[:, :0]),
+        r"adaptive_average_pool: got x of shape \(2, 0, 8, 3\), expected one element at least",
+    ),
+    "no elements, maximum": (
+        lambda x: adaptive_max_pool((3,)).apply({}, {}, x[:, :, :0]),
+        r"adaptive_max_pool: got x of shape \(2, 8, 0, 3\), expected one element at least",
+    ),
     "method": (lambda x: upsample((2, 2), "cubic"), "method='cubic'"),
 }
 

@@ -13,7 +13,7 @@ from jnn.checkpoints import Checkpoints
 from jnn.processes import join
 from jnn.processes.connections import connect
 from jnn.sharding import gathered, make_mesh, placed
-from jnn.train.devices import beside, parts_of_process
+from jnn.train.devices import on_devices_of, parts_of_process
 from jnn.train.feed import Feed
 
 ROWS = 8
@@ -51,7 +51,7 @@ def stream(read):
 def batches_on(mesh, read, key):
     """From step 5 on, on a mesh; ``read`` gets the parts that this process reads."""
     state = type("State", (), {"step": placed(np.int32(0), NamedSharding(mesh, PartitionSpec()))})
-    return beside(state, stream(read)).read(key, 5)
+    return on_devices_of(state, stream(read)).read(key, 5)
 
 
 def main(index, port, folder):

@@ -1,12 +1,14 @@
 """The settings that every experiment shares."""
 
 import dataclasses
+import re
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jnn
+from jnn.architectures.transformer_block import BlockConfig
 from jnn.errors import JnnError
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, seed_key, start
 from jnn.train.config import Suited
@@ -73,6 +75,30 @@ def test_a_setting_that_nothing_suits_is_found():
     with pytest.raises(JnnError, match=r"Forgetful: got no value of width in suited\(\)"):
         Forgetful()
     assert Forgetful(width=3).width == 3
+
+
+@pytest.mark.parametrize(
+    ("annotation", "why"),
+    [
+        ("Fraction | None", "name 'Fraction' is not defined"),  # under TYPE_CHECKING, say
+        ("jnn.Fraction", "module 'jnn' has no attribute 'Fraction'"),
+        ("tuple[int", ""),  # as Python puts it
+    ],
+)
+@pytest.mark.parametrize("base", [TrainingConfig, BlockConfig])
+def test_an_annotation_that_cannot_be_read_is_named(base, annotation, why):
+    fields = [("share", annotation, None)]
+    config = dataclasses.make_dataclass(
+        "Shared",
+        fields,
+        bases=(base,),
+        frozen=True,
+        kw_only=True,
+        namespace={"__module__": __name__},
+    )
+    message = f"Shared: got an annotation that cannot be read ({why}"
+    with pytest.raises(JnnError, match=re.escape(message)):
+        config()
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

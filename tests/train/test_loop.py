@@ -363,6 +363,10 @@ def test_bad_updates_may_be_left_out(capsys):
             "fit: got a metric 'step' of evaluate, expected another name",
         ),
         (
+            {"evaluate": lambda params, state: {"validation/loss": 0.5, "train/loss": 0.5}},
+            "fit: got a metric 'train/loss' of evaluate, expected another name: training logs th",
+        ),
+        (
             {"best": "validation/accuracy"},
             "fit: got best='validation/accuracy', expected a metric that evaluate returns: "
             "validation/loss",

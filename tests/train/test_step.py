@@ -252,6 +252,52 @@ def test_an_objective_that_returns_something_else_is_refused(data, change, messa
         make_step(other, optimizer, accumulate=accumulate)(start(optimizer), data)
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "loss",
+        "gradient_norm",
+        "learning_rate",
+        "loss_scale",
+        "finite",
+        "bad_leaf",
+        "taken",
+        "gradient_norm/out/kernel",
+        "update_ratio/hidden/bias",
+    ],
+)
+def test_a_metric_of_the_objective_with_the_name_of_a_steps_own_is_refused(data, name, accumulate):
+    def other(params, state, batch, key):
+        loss, (state, metrics) = objective(params, state, batch, key)
+        return loss, (state, metrics | {name: jnp.float32(7)})
+
+    optimizer = optax.inject_hyperparams(optax.sgd)(learning_rate=0.1)
+    train_state = init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3), loss_scale=2.0)
+    message = (
+        f"objective: got a metric {name!r}, expected another name: a step has its own {name!r}"
+    )
+    with pytest.raises(JnnError, match=message):
+        make_step(other, optimizer, accumulate=accumulate, statistics=True)(train_state, data)
+
+
+def test_names_of_a_step_that_has_no_such_metric_are_free(data):
+    def other(params, state, batch, key):
+        loss, (state, _) = objective(params, state, batch, key)
+        return loss, (state, {"learning_rate": jnp.float32(7), "loss_scale": jnp.float32(8)})
+
+    optimizer = optax.sgd(0.1)
+    _, metrics = make_step(other, optimizer)(start(optimizer), data)
+    assert (metrics["learning_rate"], metrics["loss_scale"]) == (7, 8)
+
+
+def test_a_step_of_ones_own_has_no_metric_called_taken(data):
+    taken = lambda train_state, batch: (train_state, {"finite": True, "taken": jnp.float32(1)})
+    steps = make_steps(taken, lambda data, key, step: data, 3)
+    with pytest.raises(JnnError, match="step: got a metric 'taken', expected another name"):
+        steps(start(optax.sgd(0.1)), data, jnp.int32(1))
+
+
 def test_a_batch_that_the_parts_do_not_divide_is_refused(data):
     optimizer = optax.sgd(0.1)
     with pytest.raises(

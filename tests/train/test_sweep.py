@@ -212,6 +212,10 @@ def test_without_a_finite_metric_the_last_params_are_tested_as_of_a_run():
         ({"best": "validation/acc"}, "sweep: got best='validation/acc', expected a metric that va"),
         ({"validate": None}, "sweep: got best='validation/loss' and no validate"),
         ({"validate": lambda *_: {"step": 1.0}, "best": None}, "sweep: got a metric 'step' of va"),
+        (
+            {"validate": lambda *_: {"train/loss": 1.0}, "best": None},
+            "sweep: got a metric 'train/loss' of validate, expected another name",
+        ),
     ],
 )
 def test_metrics_that_a_run_refuses_are_refused(changes, message):

@@ -88,6 +88,14 @@ def test_halves_go_to_the_even_neighbour_or_from_zero():
     check(lambda x: [jnp.round(x), jnp.rint(x), *(lax.round(x, m) for m in methods)], halves)
 
 
+def test_zero_keeps_the_sign_of_what_was_rounded_to_it():
+    x = jnp.array([-0.0, -0.3, -0.5, 0.0, 0.3, 0.5, -0.7])
+    methods = lax.RoundingMethod.TO_NEAREST_EVEN, lax.RoundingMethod.AWAY_FROM_ZERO
+    rounded = lambda x: [*(lax.round(x, m) for m in methods), jnp.ceil(x), jnp.trunc(x)]
+    check(lambda x: [1 / y for y in rounded(x)], x)
+    check(lambda x: 1 / (x * 1e-8).astype(jnp.float16).astype(jnp.float32), x)
+
+
 def test_each_operation_is_rounded():
     """In double precision 0.7 as float32 times 10 is less than 7."""
     x = np.float32(np.arange(30) / 10)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def main(argv: list[str]) -> int:
     arguments = _parse(argv)
     from jnn.runs.folders import read_record, read_status
     from jnn.runs.loading import logged
+    from jnn.runs.settings import changes
     from jnn.train.parting import first_row, in_common
 
     folders = [Path(arguments.first), Path(arguments.second)]
@@ -41,10 +42,15 @@ def main(argv: list[str]) -> int:
             raise mistake(str(folder), got=got, expected="one to compare", remedy=remedy)
     logged_steps = [max(row["step"] for row in log) for log in rows]
     parted = first_row(*rows)
+    environments = [_environment(folder) for folder in folders]
+    at_start = [record.pop("config_at_start", None) for record in environments]
     result: dict[str, Any] = {
-        "settings": _settings(records),
-        "resumed": _resumed(folders, records),
-        "environment": _environment(folders),
+        "settings": _different([record["config"] for record in records]),
+        "resumed": [
+            changes(was or record["config"], record["config"])
+            for was, record in zip(at_start, records, strict=True)
+        ],
+        "environment": _different(environments),
         "steps": min(logged_steps),
         "compared": len({step for step, *_ in in_common(*rows)}),
         "logged": logged_steps,
@@ -116,40 +122,19 @@ def _made_again(folders, records, rows, logged, arguments) -> dict[str, Any]:
     return result
 
 
-def _settings(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def _environment(folder: Path) -> dict[str, Any]:
+    """The versions, devices, processors, variables and sources, and the config at the start."""
+    from jnn.files import read_json
+
+    path = folder / "env.json"
+    return read_json(path) if path.exists() else {}
+
+
+def _different(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The values of two records, nested ones by dotted names, where they differ."""
     from jnn.runs.settings import flat
 
-    return _different(*(flat(record["config"]) for record in records))
-
-
-def _resumed(folders: list[Path], records: list[dict[str, Any]]) -> list[list[str]]:
-    """For each run the settings that a resume has changed, as "epochs: 3 -> 5"."""
-    from jnn.files import read_json
-    from jnn.runs.settings import changes
-
-    resumed = []
-    for folder, record in zip(folders, records, strict=True):
-        path = folder / "env.json"
-        at_start = read_json(path).get("config_at_start") if path.exists() else None
-        resumed.append(changes(at_start or record["config"], record["config"]))
-    return resumed
-
-
-def _environment(folders: list[Path]) -> dict[str, list[Any]]:
-    """What differs in versions, devices, processors, variables and sources."""
-    from jnn.files import read_json
-    from jnn.runs.settings import flat
-
-    environments = []
-    for folder in folders:
-        path = folder / "env.json"
-        record = read_json(path) if path.exists() else {}
-        record.pop("config_at_start", None)
-        environments.append(flat(record))
-    return _different(*environments)
-
-
-def _different(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, list[Any]]:
+    a, b = map(flat, records)
     return {
         name: [a.get(name), b.get(name)]
         for name in dict.fromkeys([*a, *b])

@@ -10,7 +10,7 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,10 +163,10 @@ def _run(
     from jnn.cli.execution import profiled, terminable
     from jnn.files import plain, write_json
     from jnn.runs.records import sealed
-    from jnn.train.sweep import check, sweep
+    from jnn.train.sweep import check_member, sweep
 
     for config in configs:
-        check(config)  # before the folder is made and data is loaded
+        check_member(config)  # before the folder is made and data is loaded
     best = _Best(listing)
 
     def say(text: str) -> None:
@@ -184,7 +184,7 @@ def _run(
             about = listing.metric or {}
             record = {"experiment": listing.name, "metric": about, "runs": runs}
             write_json(folder / "sweep.json", sealed(record))
-            lines = _results(listing, runs, folder)
+            lines = _results(listing, runs, folder, best.advice)
             lines += best.keep(folder / "best", command)
     except (KeyboardInterrupt, Interrupted):
         say(f"stopped. Continue with: {command}")
@@ -204,14 +204,19 @@ class _Best:
 
     That is one of validation data. Of runs that keep their last params, the best is chosen by the
     metric of the experiment, so that its result is better than what to expect of another.
+
+    ``advice`` is what to do about the members that diverged.
     """
 
     def __init__(self, listing: Listing):
+        self.advice: dict[str, None] = {}  # each once, in the order of programs
         self._listing = listing
         self._trained: Any = None
 
     def offer(self, trained: Any) -> None:
         """Keep a member instead of the one before, where it is better."""
+        if trained.advice:
+            self.advice[trained.advice] = None
         if self._rank(trained) < (self._rank(self._trained) if self._trained else math.inf):
             self._trained = trained
 
@@ -278,8 +283,13 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _results(listing: Any, runs: list[dict[str, Any]], folder: Path) -> list[str]:
-    """Write the table and the picture; returns the lines to print."""
+def _results(
+    listing: Any, runs: list[dict[str, Any]], folder: Path, advice: Iterable[str]
+) -> list[str]:
+    """Write the table and the picture; returns the lines to print.
+
+    Raises `Diverged` with the ``advice`` where all runs diverged.
+    """
     from jnn.cli.comparison_output import Outputs, comparison_lines, write_files
     from jnn.files import plain
     from jnn.runs.comparison import Result, compare, first_of_test
@@ -297,10 +307,10 @@ def _results(listing: Any, runs: list[dict[str, Any]], folder: Path) -> list[str
     about = listing.metric or {"name": first_of_test(results[0].metrics), "direction": None}
     metric = about["name"]
     if all(result.metrics[metric] is None for result in results):
-        raise Diverged(
-            f"All {len(results)} runs diverged. Their losses are in {folder / 'sweep.json'}. "
-            "Try smaller learning rates."
-        )
+        advice = " ".join(advice)
+        what = "All {} runs diverged" if advice else f"The {metric} of all {{}} runs is not finite"
+        losses = f"Their losses are in {folder / 'sweep.json'}."
+        raise Diverged(f"{what.format(len(results))}. {losses} {advice}".rstrip())
     comparison = compare(results, metric=metric, lowest=lowest_is_best(about["direction"]))
     paths = {"csv": "sweep.csv", "markdown": "sweep.md", "picture": "sweep.png"}
     outputs = Outputs(**{kind: folder / name for kind, name in paths.items()})
