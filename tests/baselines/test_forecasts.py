@@ -21,6 +21,21 @@ def test_climatology_is_the_mean_of_the_training_years_alone():
     np.testing.assert_array_equal(climatology(time, values, train), usual)
 
 
+@pytest.mark.parametrize("unit", ["h", "m", "ns"])
+def test_a_date_is_the_same_in_a_leap_year(unit):
+    time = np.arange("2010-01-01T00", "2014-01-01T00", 6, dtype="datetime64[h]")
+    values = np.random.default_rng(0).normal(size=len(time))
+    within = range(int(np.sum(time < np.datetime64("2013-01-01"))))
+    usual = climatology(time.astype(f"datetime64[{unit}]"), values, within)
+    for date in ("02-28T06", "02-29T06", "03-01T06", "12-31T18"):
+        same = [t for t in within if str(time[t])[5:] == date]
+        found = [usual[t] for t in range(len(time)) if str(time[t])[5:] == date]
+        np.testing.assert_allclose(found, np.mean(values[same]), rtol=1e-12)
+    of_2010 = climatology(time, values, range(365 * 4))
+    leap_day = time == np.datetime64("2012-02-29T06")
+    assert of_2010[leap_day] == pytest.approx(np.mean(values[1 : 365 * 4 : 4]))
+
+
 def test_climatology_refuses_other_shapes():
     with pytest.raises(JnnError, match="expected both of shape"):
         climatology(np.array(["2012-01-01"], "datetime64[h]"), np.zeros(2), range(1))
