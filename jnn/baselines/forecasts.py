@@ -74,6 +74,8 @@ def regression_forecasts(
     """
     from threadpoolctl import threadpool_limits
 
+    values = np.asarray(values, np.result_type(values, np.float32))  # a uint8 has no change below 0
+
     def features(windows: Mapping[str, np.ndarray], horizon: int) -> np.ndarray:
         inputs = windows["inputs"].reshape(len(windows["origin"]), -1)
         return np.hstack([inputs, calendar[windows["origin"] + horizon]])
@@ -148,6 +150,6 @@ def errors_by_horizon(
     >>> errors_by_horizon({"zero": np.zeros((2, 1))}, np.array([[1.0, 2.0], [1.0, 2.0]]))
     {'zero': [1.0, 2.0]}
     """
-    squares = lambda forecast: np.square(forecast - targets, dtype=np.float64)
+    squares = lambda forecast: np.subtract(forecast, targets, dtype=np.float64) ** 2
     rmse = lambda forecast: np.sqrt(np.mean(squares(forecast), axis=0)).tolist()
     return {name: rmse(forecast) for name, forecast in forecasts.items()}

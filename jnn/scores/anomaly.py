@@ -120,7 +120,7 @@ def clean_threshold(score: np.ndarray, clean: np.ndarray, *, quantile: float, re
     if not len(clean_scores):
         got = f"{int(np.sum(clean))} clean times, no {reach} of them in a row"
         raise mistake("clean_threshold", got=got, expected=f"{reach} at least")
-    return float(np.quantile(clean_scores, quantile))
+    return float(np.quantile(clean_scores.astype(np.float64), quantile))
 
 
 def running_forecasts(

@@ -181,6 +181,8 @@ def test_a_threshold_depends_on_clean_times_alone():
     score = np.where((np.arange(60) >= 30) & (np.arange(60) < 34), 1e6, 1.0)
     assert clean_threshold(score, clean, quantile=1.0, reach=4) == 1.0
     assert clean_threshold(score, clean, quantile=1.0, reach=3) == 1e6
+    extremes = np.array([-100, 100], np.int8)
+    assert clean_threshold(extremes, np.ones(2, bool), quantile=0.25, reach=1) == -50
 
 
 def test_detection_is_of_the_tested_times():
