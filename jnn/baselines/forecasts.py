@@ -10,7 +10,7 @@ from jnn.errors import mistake
 
 
 def climatology(time: np.ndarray, values: np.ndarray, within: range) -> np.ndarray:
-    """The mean of ``values`` at each time's day of the year and hour, ``(T,)`` float64.
+    """The mean of ``values`` at each time's month, day and hour, ``(T,)`` float64.
 
     Means are over the times ``within`` a part alone, such as the training part. Where it has no
     such day, as 29 February, the mean of the hour over all its days is used.
@@ -25,9 +25,9 @@ def climatology(time: np.ndarray, values: np.ndarray, within: range) -> np.ndarr
     if time.ndim != 1 or time.shape != values.shape:
         got = f"times {time.shape} and values {values.shape}"
         raise mistake("climatology", got=got, expected="both of shape (T,)")
-    day, year = time.astype("datetime64[D]"), time.astype("datetime64[Y]")
-    hour = (time - day).astype("timedelta64[h]").astype(int)
-    day_of_year = (day - year).astype(int)
+    months, days = time.astype("datetime64[M]"), time.astype("datetime64[D]")
+    hour = (time.astype("datetime64[h]") - days).astype(int)
+    date = months.astype(int) % 12 * 31 + (days - months).astype(int)
     rows = np.array(within)
 
     def mean(slot: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def climatology(time: np.ndarray, values: np.ndarray, within: range) -> np.ndarr
         total = np.bincount(slot[rows], values[rows], minlength=size)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)[slot]
 
-    usual = mean(24 * day_of_year + hour)
+    usual = mean(24 * date + hour)
     return np.where(np.isnan(usual), mean(hour), usual)
 
 
@@ -73,6 +73,8 @@ def regression_forecasts(
     [4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
     """
     from threadpoolctl import threadpool_limits
+
+    values = np.asarray(values, np.result_type(values, np.float32))  # a uint8 has no change below 0
 
     def features(windows: Mapping[str, np.ndarray], horizon: int) -> np.ndarray:
         inputs = windows["inputs"].reshape(len(windows["origin"]), -1)
@@ -148,6 +150,6 @@ def errors_by_horizon(
     >>> errors_by_horizon({"zero": np.zeros((2, 1))}, np.array([[1.0, 2.0], [1.0, 2.0]]))
     {'zero': [1.0, 2.0]}
     """
-    squares = lambda forecast: np.square(forecast - targets, dtype=np.float64)
+    squares = lambda forecast: np.subtract(forecast, targets, dtype=np.float64) ** 2
     rmse = lambda forecast: np.sqrt(np.mean(squares(forecast), axis=0)).tolist()
     return {name: rmse(forecast) for name, forecast in forecasts.items()}

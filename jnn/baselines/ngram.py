@@ -62,7 +62,8 @@ def character_ngrams(train: str, test: str, orders: Sequence[int] = (1, 3, 5)) -
     >>> {name: round(nats, 3) for name, nats in scores.items()}
     {'1-gram': 0.762, '2-gram': 0.128}
     """
-    a, b = (np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in (train, test))
+    codes = lambda text: np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    a, b = codes(train), codes(test)
     return {f"{order}-gram": float(np.mean(ngram_nats(a, b, order))) for order in orders}
 
 

@@ -209,12 +209,15 @@ def _few(names: Collection[str], form: Callable[[str], str] = repr) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """The delimiter that divides the first line of a CSV file into the most names."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    """The delimiter that divides the first line of a CSV file into the most names.
+
+    Within quotes a line goes on, as a name in a cell of several lines does.
+    """
 
     def names(delimiter: str) -> int:
+        lines = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
         try:
-            return len(next(csv.reader([first], delimiter=delimiter), []))
+            return len(next((line for line in lines if "".join(line).strip()), []))
         except csv.Error:  # which reading the line will say
             return 0
 

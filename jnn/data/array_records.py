@@ -7,6 +7,7 @@ which cannot carry code.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ class ArrayRecords:
         return self._length
 
     def __getitem__(self, index: int) -> Any:
+        index = range(len(self))[operator.index(index)]  # an IndexError ends an iteration
         name = f"array records {self.files[0].parent}: record {index}"
         try:
             record = self._records[index]

@@ -90,15 +90,15 @@ def affine(x: jax.Array, *, angle: ArrayLike, zoom: ArrayLike, shift: ArrayLike)
     zoom broadcast to ``(...)``, shift to ``(..., 2)``.
 
     Outside of the image the nearest pixel of its border is used. Computed in float32 at least;
-    integers are rounded.
+    integers and booleans are rounded.
 
     >>> x = jnp.array([[[1], [2]], [[3], [4]]])
     >>> affine(x, angle=jnp.pi / 2, zoom=1.0, shift=0.0)[..., 0].tolist()
     [[2, 4], [1, 3]]
     """
     height, width, channels = _image_shape(x, "affine")
-    is_integer = not jnp.issubdtype(x.dtype, jnp.floating)
-    dtype = np.dtype(np.float32) if is_integer else np.promote_types(x.dtype, np.float32)
+    is_rounded = not jnp.issubdtype(x.dtype, jnp.floating)
+    dtype = np.dtype(np.float32) if is_rounded else np.promote_types(x.dtype, np.float32)
 
     def for_each_image(value, *axes):
         value = jnp.broadcast_to(jnp.asarray(value, dtype), (*x.shape[:-3], *axes))
@@ -119,7 +119,7 @@ def affine(x: jax.Array, *, angle: ArrayLike, zoom: ArrayLike, shift: ArrayLike)
 
     settings = for_each_image(angle), for_each_image(zoom), for_each_image(shift, 2)
     y = jax.vmap(transform)(x.reshape(-1, height, width, channels), *settings).reshape(x.shape)
-    return (jnp.round(y) if jnp.issubdtype(x.dtype, jnp.integer) else y).astype(x.dtype)
+    return (jnp.round(y) if is_rounded else y).astype(x.dtype)
 
 
 def random_affine(

@@ -99,9 +99,16 @@ def check_int32(array: np.ndarray, caller: str) -> None:
 
 
 def check_finite(x: np.ndarray, caller: str = "data") -> None:
-    """Raise JnnError naming the first row and column where ``x``, (N, ...), is NaN or infinite."""
+    """Raise JnnError naming the first row and column where ``x``, (N, ...), is NaN or infinite.
+
+    Also for what are no numbers.
+    """
     x = np.asarray(x)
-    bad = np.argwhere(~np.isfinite(x))
+    try:
+        is_finite = np.isfinite(x)
+    except TypeError:  # of words and Python objects
+        raise mistake(caller, got=f"dtype {x.dtype}", expected="numbers") from None
+    bad = np.argwhere(~is_finite)
     if len(bad):
         rows = len(np.unique(bad[:, 0]))
         got = f"{x[tuple(bad[0])]} at {_place(bad[0])}"

@@ -26,12 +26,15 @@ def number_classes(labels: Any, caller: str = "labels") -> tuple[np.ndarray, tup
     ('blue', 'red')
     """
     array = np.asarray(labels)
+    if array.dtype.kind in "OT" and all(isinstance(word, str) for word in array.flat):
+        array = array.astype(np.str_)  # words of pandas, or of NumPy's own strings
     if array.ndim != 1 or array.dtype.kind not in "biufU" or not len(array):
         got = f"dtype {array.dtype} and shape {array.shape}"
         raise mistake(caller, got=got, expected="one whole number or word a row")
     if array.dtype.kind == "U" and (numbers := _numbers(array.tolist())):
         array = np.array(numbers)
     if array.dtype.kind == "f":
+        array = array.astype(np.float64)
         whole = (array == np.floor(array)) & (np.abs(array) < 2**53)
         if len(wrong := np.flatnonzero(~whole)):
             got = f"{spelled(array[wrong[0]])} at row {wrong[0]}"

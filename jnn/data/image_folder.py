@@ -68,12 +68,14 @@ def image_folder(
     """
     path = Path(path)
     height, width = _checked_size("image_folder", size, channels)
+    channels = int(channels)  # a number of NumPy is no JSON
     folder = f"image folder {path}"
     if not path.is_dir():
         raise mistake(folder, got="no such folder", expected="one with a sub-folder for each class")
     pictures = _pictures(path)
     names = tuple(sorted(pictures) if classes is None else classes)
-    if isinstance(classes, str) or len(set(names)) < len(names):
+    are_names = not isinstance(classes, str) and all(isinstance(name, str) for name in names)
+    if not are_names or len(set(names)) < len(names):
         got = f"classes={classes!r}"
         raise mistake(folder, got=got, expected="different names of sub-folders")
     if unknown := sorted(set(pictures) - set(names)):
@@ -100,8 +102,8 @@ def image_folder(
 
 
 def _checked_size(caller: str, size: tuple[int, int], channels: int) -> list[int]:
-    pixels = [as_integer(side) or 0 for side in size]
-    if channels not in MODES or len(pixels) != 2 or min(pixels) < 1:
+    pixels = [as_integer(side) or 0 for side in size] if np.iterable(size) else []
+    if as_integer(channels) not in MODES or len(pixels) != 2 or min(pixels) < 1:
         got = f"size={size}, channels={channels}"
         expected = "(height, width) of at least 1 and 1, 3 or 4 channels"
         raise mistake(caller, got=got, expected=expected)

@@ -35,6 +35,7 @@ def fit_pieces(x: np.ndarray, pieces: int) -> np.ndarray:
         got = f"x of shape {x.shape}"
         raise mistake("fit_pieces", got=got, expected="x (N, D) with N >= 1")
     check_finite(x, "fit_pieces")
+    x = x.astype(np.float64)  # NumPy interpolates in the type of x, where an int8 overflows
     return np.quantile(x, np.linspace(0, 1, pieces + 1), axis=0).astype(np.float32)
 
 

@@ -32,7 +32,7 @@ def fit_scaling(x: np.ndarray, caller: str = "features") -> Scaling:
     array([ 2., 20.])
     """
     x = np.asarray(x)
-    if x.dtype.kind in "cmMOSU":
+    if x.dtype.kind in "cmMOSU" or x.dtype.names:
         raise mistake(caller, got=f"dtype {x.dtype}", expected="real numbers")
     x = x.astype(np.float64)
     if x.ndim not in (1, 2) or len(x) < 2:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from jnn.data.checks import check_int32
 from jnn.data.sequences import pad
 from jnn.errors import mistake
 
 
 def sequence_pairs(
-    sources: Sequence[np.ndarray],
-    targets: Sequence[np.ndarray],
+    sources: Sequence[ArrayLike],
+    targets: Sequence[ArrayLike],
     *,
     start: int,
     end: int,
@@ -28,7 +30,8 @@ def sequence_pairs(
 
     T is that of the longest row of all, or ``longest``: pairs of more tokens on a side are omitted.
 
-    Raises JnnError for unequal numbers of sources and targets, and where no pair is left.
+    Raises JnnError for unequal numbers of sources and targets, for what are no integers ``(T,)``,
+    for a source without a token, and where no pair is left.
 
     >>> sources, targets = [np.array([5, 6, 7]), np.array([8])], [np.array([3]), np.array([4, 4])]
     >>> arrays = sequence_pairs(sources, targets, start=1, end=2)
@@ -47,8 +50,9 @@ def sequence_pairs(
         raise mistake("sequence_pairs", got=got, expected="a pair that is short enough")
     rows = partial(pad, length=longest, value=padding)
     source = rows([sources[i] for i in kept])
-    tokens = rows([np.append(start, targets[i]) for i in kept])
-    following = rows([np.append(targets[i], end) for i in kept])
+    kept_targets = [_integers(targets[i], i) for i in kept]
+    tokens = rows([np.append(start, target) for target in kept_targets])
+    following = rows([np.append(target, end) for target in kept_targets])
     return {
         "source": source.tokens,
         "source_mask": source.mask,
@@ -56,3 +60,13 @@ def sequence_pairs(
         "targets": following.tokens,
         "target_mask": tokens.mask,
     }
+
+
+def _integers(target: ArrayLike, number: int) -> np.ndarray:
+    """A target as int64, to which a token can be appended: uint64 and [] would become floats."""
+    array = np.asarray(target)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        got = f"target {number}: {array.dtype} of shape {array.shape}"
+        raise mistake("sequence_pairs", got=got, expected="integers of shape (T,)")
+    check_int32(array, f"sequence_pairs: target {number}")
+    return array.astype(np.int64)

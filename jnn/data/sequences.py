@@ -12,6 +12,8 @@ from jnn.data.checks import check_int32
 from jnn.errors import mistake
 from jnn.integers import check_integer
 
+_INT32 = np.iinfo(np.int32)
+
 
 class Padded(NamedTuple):
     """One sequence a row, followed by padding."""
@@ -107,7 +109,9 @@ def same_document(documents: Any) -> Any:
 
 
 def _checked(sequences: Sequence[ArrayLike], value: int, caller: str) -> list[np.ndarray]:
-    check_integer(caller, "value", value, least=-(2**31))
+    check_integer(caller, "value", value, least=_INT32.min)
+    if value > _INT32.max:
+        raise mistake(caller, got=f"value={value}", expected=f"at most {_INT32.max}")
     arrays = [np.asarray(sequence) for sequence in sequences]
     if not arrays:
         raise mistake(caller, got="no sequences", expected="at least one")

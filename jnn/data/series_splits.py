@@ -142,6 +142,9 @@ def side_by_side(folds: Sequence[Arrays]) -> dict[str, np.ndarray]:
         got = f"folds of {' and '.join(sorted({', '.join(name) for name in names}))}"
         expected = "at least one fold, and the same arrays in each"
         raise mistake("side_by_side", got=got if folds else "no folds", expected=expected)
+    if "count" in folds[0]:
+        got, expected = "an array named 'count'", "other names: 'count' is made here"
+        raise mistake("side_by_side", got=got, expected=expected, remedy="Rename it.")
     sizes = [check_arrays(fold, f"fold {i}") for i, fold in enumerate(folds)]
     rows = [np.arange(max(sizes)) % size for size in sizes]
 

@@ -128,6 +128,7 @@ def _forecasts(
     if not integers or not len(ahead) or ahead.min() < 1:
         remedy = "A horizon of 0 would be an input."
         raise mistake(caller, got=f"horizons={horizons!r}", expected="integers >= 1", remedy=remedy)
+    ahead = ahead.astype(np.int64)  # NumPy adds a uint64 to others as floats
     length, origins, stride = _positive(caller, length=length, origins=origins, stride=stride)
     input_length = length + origins - 1
 
@@ -257,8 +258,12 @@ def _series(caller: str, series: np.ndarray) -> np.ndarray:
 
 def _parts(caller: str, within: Parts | None, size: int) -> list[range]:
     within = range(size) if within is None else within
-    parts = [within] if isinstance(within, range) else list(within)
+    is_one = isinstance(within, range) or not np.iterable(within)
+    parts = [within] if is_one else list(within)
     for part in parts:
+        if not isinstance(part, range):
+            remedy = "The times from a to b - 1 are range(a, b)."
+            raise mistake(caller, got=f"the part {part!r}", expected="a range", remedy=remedy)
         if part.step != 1 or not 0 <= part.start < part.stop <= size:
             expected = f"a range of steps of 1, not empty, within {range(size)}"
             raise mistake(caller, got=f"the part {part}", expected=expected)

@@ -63,8 +63,8 @@ def stream(
     With ``part = (i, n)`` it is the i-th of n equal parts of each batch, arrays
     (batch_size / n, ...), and no other example is read: for process i of n.
 
-    Raises MissingExtraError without Grain, and JnnError for a batch larger than the data, for one
-    that n does not divide, and for examples that do not stack.
+    Raises MissingExtraError without Grain, and JnnError for a step that is no integer from 0, for a
+    batch larger than the data, for one that n does not divide, and for examples that do not stack.
 
     >>> squares = [{"x": np.float32(i * i)} for i in range(10)]
     >>> sorted(next(stream(squares, jax.random.key(0), 0, batch_size=10))["x"].tolist())
@@ -74,6 +74,7 @@ def stream(
     size, host, words = len(source), _host(), key_words(key)
     batches.steps_per_epoch(size, batch_size)
     threads = check_integer("stream", "threads", threads)
+    step = check_integer("stream", "step", step, least=0)
     rows = part_rows(batch_size, part)
 
     def indices(step: int) -> np.ndarray:
@@ -119,6 +120,7 @@ def load(
     source: Source, *, transform: Transform | None = None, threads: int = 8
 ) -> dict[str, np.ndarray]:
     """All examples in order as arrays (N, ...), such as a validation part that fits into memory."""
+    threads = check_integer("load", "threads", threads)
     read = functools.partial(read_example, source, transform=transform)
     with ThreadPoolExecutor(threads) as readers:
         return stack(list(readers.map(read, range(len(source)))))

@@ -28,7 +28,7 @@ def documents(paths: Iterable[str | Path], *, field: str = "text") -> Iterator[I
 
     A file of the name ``*.jsonl`` has a document on each line, in the ``field`` of a JSON object;
     any other file is one document. Raises JnnError for a file that is missing or no text, with the
-    line, and for a line that is no such object.
+    line, for a line that is no such object, and for objects that are not in UTF-8.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +92,7 @@ def _decoded(stream: IO[bytes], caller: str, most: int) -> Iterator[str]:
     content = content[mark:]
     decoder = codecs.getincrementaldecoder(encoding)()
     lines = io.IncrementalNewlineDecoder(None, translate=True)
-    line, characters = 1, 0
+    line, characters, is_start = 1, 0, True
     while True:
         try:
             text = decoder.decode(content, final=not content)
@@ -101,6 +101,9 @@ def _decoded(stream: IO[bytes], caller: str, most: int) -> Iterator[str]:
         if "\0" in text:
             raise zero_byte(caller, characters + text.index("\0"))
         line, characters = line + text.count("\n"), characters + len(text)
+        if is_start:
+            text = text.lstrip("\ufeff")  # of other marks, as in `jnn.data.text_files.text_of`
+            is_start = not text
         if text := lines.decode(text, final=not content):
             yield text
         if not content:
@@ -111,14 +114,17 @@ def _decoded(stream: IO[bytes], caller: str, most: int) -> Iterator[str]:
 def _of_objects(path: Path, field: str) -> Iterator[Iterator[str]]:
     """The documents of a file of JSON objects, one a line."""
     with existing_file(path).open("rb") as stream:
-        read_mark(stream.read(8), str(path))
+        encoding, _ = read_mark(stream.read(8), str(path))
+        if encoding != "utf-8":
+            got, remedy = f"{encoding.upper()}, by its mark", "Save it as UTF-8."
+            raise mistake(str(path), got=got, expected="lines in UTF-8", remedy=remedy)
         stream.seek(0)
         for number, line in enumerate(stream, start=1):
             if not line.strip():
                 continue
             text = None
             with contextlib.suppress(ValueError, RecursionError):
-                value = json.loads(line.decode("utf-8-sig"))
+                value = json.loads(line.decode().lstrip("\ufeff"))
                 text = value.get(field) if isinstance(value, dict) else None
             if not isinstance(text, str):
                 raise mistake(

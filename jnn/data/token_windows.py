@@ -44,12 +44,13 @@ def random_windows(
 ) -> dict[str, jax.Array]:
     """``batch_size`` windows of ``length`` tokens at random places of ``tokens`` (N,).
 
-    All N - length places are equally likely.
+    All N - length places are equally likely. Raises JnnError for less than length + 1 tokens.
 
     >>> batch = random_windows(jnp.arange(100), jax.random.key(0), 7, length=5, batch_size=2)
     >>> batch["tokens"].shape, bool((batch["targets"] == batch["tokens"] + 1).all())
     ((2, 5), True)
     """
+    _check_length("random_windows", tokens, length + 1, length)
     key = jax.random.fold_in(key, step)
     starts = jax.random.randint(unrolled(key), (batch_size,), 0, len(tokens) - length, jnp.int32)
     return _cut(tokens, starts, length)
@@ -63,16 +64,24 @@ def next_windows(
     Row b reads the b-th of ``batch_size`` equal stretches of ``tokens`` (N,) from its start,
     ``length`` tokens a step, for ``(N - 1) // batch_size // length`` steps; then all begin again.
     ``first`` (batch_size,) is True at such a beginning, where the state that is carried from step
-    to step must be reset.
+    to step must be reset. Raises JnnError for stretches of no whole window.
 
     >>> cut = lambda step: next_windows(jnp.arange(9), step, length=2, batch_size=2)
     >>> [cut(step)["tokens"].tolist() for step in range(3)]
     [[[0, 1], [4, 5]], [[2, 3], [6, 7]], [[0, 1], [4, 5]]]
     """
+    _check_length("next_windows", tokens, batch_size * length + 1, length)
     stretch = (len(tokens) - 1) // batch_size
     place = jnp.asarray(step % (stretch // length), jnp.int32)
     starts = jnp.arange(batch_size, dtype=jnp.int32) * stretch + place * length
     return {**_cut(tokens, starts, length), "first": jnp.broadcast_to(place == 0, (batch_size,))}
+
+
+def _check_length(caller: str, tokens: jax.Array, least: int, length: int) -> None:
+    if len(tokens) < least:
+        got, expected = f"{len(tokens)} tokens for length={length}", f"at least {least}"
+        remedy = "Choose shorter windows, or a smaller batch."
+        raise mistake(caller, got=got, expected=expected, remedy=remedy)
 
 
 def _cut(tokens: jax.Array, starts: jax.Array, length: int) -> dict[str, jax.Array]:

@@ -18,6 +18,7 @@ from jax.tree_util import Partial
 
 from jnn.data.series_windows import fill_forward, over_time, stretches, windows
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 from jnn.layers.checks import check_float
 
 NEAR = 100
@@ -111,16 +112,22 @@ def clean_threshold(score: np.ndarray, clean: np.ndarray, *, quantile: float, re
     """The ``quantile`` of the score at the times that depend on clean times alone.
 
     ``clean`` is ``(T,)`` bool; the score of a time depends on the last ``reach`` times up to it.
-    Raises `JnnError` where no score depends on clean times alone.
+    Raises `JnnError` for other shapes, for a quantile outside [0, 1], and where no score depends on
+    clean times alone.
 
     >>> clean_threshold(np.arange(5.0), np.array([0, 1, 1, 1, 0], bool), quantile=0.5, reach=2)
     2.5
     """
+    score = np.asarray(score)
+    if score.shape != np.shape(clean):
+        got = f"scores {score.shape} and clean times {np.shape(clean)}"
+        raise mistake("clean_threshold", got=got, expected="(T,) for both")
+    check_fraction("clean_threshold", "quantile", quantile, ends="[]")
     clean_scores = score[throughout(clean, reach)]
     if not len(clean_scores):
         got = f"{int(np.sum(clean))} clean times, no {reach} of them in a row"
         raise mistake("clean_threshold", got=got, expected=f"{reach} at least")
-    return float(np.quantile(clean_scores, quantile))
+    return float(np.quantile(clean_scores.astype(np.float64), quantile))
 
 
 def running_forecasts(
@@ -241,7 +248,8 @@ def alarms(score: np.ndarray, anomalous: np.ndarray, threshold: float) -> dict[s
     {'precision': 0.5, 'recall': 0.5, 'f1': 0.5, 'events_found': 1.0}
     """
     _check("alarms", score, anomalous)
-    alarm, events = np.asarray(score) > threshold, stretches(anomalous)
+    score, anomalous = np.asarray(score), np.asarray(anomalous)
+    alarm, events = score > threshold, stretches(anomalous)
     both = np.sum(alarm & anomalous)
     return {
         "precision": float(both / max(1, alarm.sum())),

@@ -12,17 +12,21 @@ def bleu(translations: Sequence[str], references: Sequence[Sequence[str]]) -> fl
     Words are separated by spaces. A sentence may have any number of references from 1 on. There is
     no smoothing: without a common phrase of four words in all sentences together, BLEU is 0.
 
-    Raises JnnError for unequal numbers of sentences and for one without a reference, and
-    MissingExtraError without sacrebleu, which computes it. Source: Papineni et al. 2002,
-    https://aclanthology.org/P02-1040.
+    Raises JnnError for no sentences, for unequal numbers of them, and for one without a reference
+    or with a text in place of its list; MissingExtraError without sacrebleu, which computes it.
+    Source: Papineni et al. 2002, https://aclanthology.org/P02-1040.
 
     >>> print(f"{bleu(['the cat is here .'], [['the cat is here .', 'here is the cat .']]):.2f}")
     1.00
     """
-    if len(translations) != len(references) or not all(references):
+    if texts := [one for one in (translations, *references) if isinstance(one, str)]:
+        got, remedy = f"the text {texts[0]!r:.60}", "One reference of each is [[one], [two], ...]."
+        expected = "sentences, and a list of references for each"
+        raise mistake("bleu", got=got, expected=expected, remedy=remedy)
+    if not len(translations) or len(translations) != len(references) or not all(references):
         got = f"{len(translations)} translations, {len(references)} lists of references"
         raise mistake("bleu", got=got, expected="a list of references for each, none empty")
-    most = max(map(len, references), default=0)
+    most = max(map(len, references))
     column = lambda i: [texts[i] if i < len(texts) else None for texts in references]
     columns = [column(i) for i in range(most)]
     settings = {"tokenize": "none", "smooth_method": "none", "force": True}

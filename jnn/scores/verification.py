@@ -151,7 +151,11 @@ def identification_rate(
             f"{len(probes)} probes with {len(probe_labels)}"
         )
         raise mistake("identification_rate", got=got, expected="a label for each")
-    cosines = _unit("identification_rate", probes) @ _unit("identification_rate", gallery).T
+    unit_probes, unit_gallery = (_unit("identification_rate", z) for z in (probes, gallery))
+    if unit_probes.shape[1] != unit_gallery.shape[1]:
+        got = f"a gallery {unit_gallery.shape} and probes {unit_probes.shape}"
+        raise mistake("identification_rate", got=got, expected="(N, D) and (M, D)")
+    cosines = unit_probes @ unit_gallery.T
     predicted = np.asarray(gallery_labels)[cosines.argmax(axis=1)]
     return float(np.mean(predicted == np.asarray(probe_labels)))
 

@@ -72,10 +72,11 @@ def supervised(
             raise mistake("supervised", got=got, expected=expected)
     columns = None
     of_classes = jnp.issubdtype(splits.train[target].dtype, jnp.integer)
-    if standardize and (of_classes or not _are_pictures(splits.train[inputs])):
+    is_number = jnp.issubdtype(splits.train[target].dtype, jnp.floating)  # a boolean is none
+    if standardize and not (is_number and _are_pictures(splits.train[inputs])):
         splits, columns = standardized(splits, inputs)
     preparation = _preparation(model, splits, inputs, target, columns, loss)
-    if standardize and not of_classes:
+    if standardize and is_number:
         preparation = preparation._replace(target=fit_scaling(splits.train[target], target))
     scaling = preparation.target
     scaled = (lambda t: t) if scaling is None else partial(scale, scaling)

@@ -57,8 +57,8 @@ def test_impossible_orders_are_refused(order):
 
 
 def test_characters_are_scored_by_their_code_points():
-    """One of them is outside of the basic plane, two units of UTF-16."""
-    train, test = "a😀b a😀c ab", "a😀 b"
+    """One of them is outside of the basic plane, two units of UTF-16, and one is half of such."""
+    train, test = "a😀b a😀c \ud83dab", "a😀 b\ud83d"
     codes = [[ord(character) for character in text] for text in (train, test)]
     scores = character_ngrams(train, test, orders=(1, 2))
     expected = {f"{order}-gram": np.mean(ngram_nats(*codes, order)) for order in (1, 2)}

@@ -150,6 +150,15 @@ def test_the_delimiter_is_found_and_blanks_around_fields_do_not_count(tmp_path, 
     assert columns == {"a": [1.0, 3.0], "b;c": [2.5, 4.0], "kind": ["red", "blue"]}
 
 
+@pytest.mark.parametrize("name", ["b\nin cm", "b\u2028c", "b\x85c"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found_where_a_name_has_several_lines(tmp_path, delimiter, name):
+    lines = [[f'"{name}"', "a", "c"], ["1", "2", "3"]]
+    (tmp_path / "x.csv").write_bytes("\n".join(map(delimiter.join, lines)).encode())
+    columns = {name: column.tolist() for name, column in read_columns(tmp_path / "x.csv").items()}
+    assert columns == {name: [1.0], "a": [2.0], "c": [3.0]}
+
+
 @pytest.mark.parametrize(
     ("mark", "encoding"),
     [

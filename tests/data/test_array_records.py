@@ -38,6 +38,16 @@ def test_examples_come_back_bit_for_bit(tmp_path):
         assert_same(source[int(i)], EXAMPLES[i])
 
 
+def test_records_are_a_sequence(tmp_path):
+    write_array_records(tmp_path / "some.array_record", EXAMPLES)
+    source = array_records(tmp_path / "some.array_record")
+    assert [int(example["label"]) for example in source] == list(range(20))
+    assert_same(source[-1], EXAMPLES[19])
+    for index in (20, -21):
+        with pytest.raises(IndexError):
+            source[index]
+
+
 def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):
     write_array_records(tmp_path / "set/b.array_record", EXAMPLES[5:])
     write_array_records(tmp_path / "set/a.array_record", EXAMPLES[:5])

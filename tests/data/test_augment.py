@@ -184,6 +184,15 @@ def test_quarter_turns_are_numpys_and_bytes_stay_bytes(quarters):
     assert np.array_equal(turned, np.rot90(x, quarters, axes=(1, 2)))
 
 
+def test_affine_of_a_mask_is_that_of_zeros_and_ones():
+    mask = np.random.default_rng(0).uniform(size=(3, 9, 9, 1)) < 0.3
+    settings = {"angle": 0.4, "zoom": 1.1, "shift": 0.3}
+    pixels = affine(jnp.asarray(mask, jnp.uint8), **settings)
+    found = affine(jnp.asarray(mask), **settings)
+    assert found.dtype == bool
+    np.testing.assert_array_equal(found, pixels > 0)
+
+
 def test_random_affine_draws_each_setting_evenly_from_its_range():
     """On ramps, which bilinear reading keeps, the slopes tell angle and zoom, and the middle the
     shift.

@@ -12,7 +12,9 @@ from jnn.errors import JnnError
         np.array([5, -1, 0, 5]),
         np.array([3.0, 1.0, 2.0]),
         np.array(["b", "a", "B", "a"]),
+        np.array(["b", "été", "B", "b"], object),
         np.array([True, False]),
+        np.array([3, 1, 3], np.float16),
         np.array([2**40, 7], np.uint64),
     ],
 )

@@ -1,5 +1,6 @@
 """Folders of pictures: their classes, what is read of a picture, and what is refused."""
 
+import json
 import struct
 import zlib
 
@@ -198,10 +199,18 @@ def test_what_is_no_folder_of_classes_is_refused(folder, tmp_path):
         image_folder(folder, size=(6, 0))
     with pytest.raises(JnnError, match=r"got size=\(6.5, 4\), channels=3"):
         image_folder(folder, size=(6.5, 4))
+    with pytest.raises(JnnError, match="image_folder: got size=32, channels=3"):
+        image_folder(folder, size=32)
+    for channels in ([3], 3.0):
+        with pytest.raises(JnnError, match=r"channels=.*, expected .* 3 or 4 channels"):
+            image_folder(folder, size=SIZE, channels=channels)
+    with pytest.raises(JnnError, match=r"got classes=\[0, 1\], expected different names"):
+        image_folder(folder, size=SIZE, classes=[0, 1])
     with pytest.raises(JnnError, match=r"got classes=\['cat', 'cat', 'dog'\], expected different"):
         image_folder(folder, size=SIZE, classes=["cat", "cat", "dog"])
-    assert image_folder(folder, size=np.int64([6, 4])).identity == (
-        image_folder(folder, size=SIZE).identity
+    numpy_numbers = {"size": np.int64([6, 4]), "channels": np.int64(3)}
+    assert json.dumps(image_folder(folder, **numpy_numbers).identity) == (
+        json.dumps(image_folder(folder, size=SIZE).identity)
     )
     (folder / "fish").mkdir()
     with pytest.raises(JnnError, match="got no picture in fish"):

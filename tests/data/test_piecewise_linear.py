@@ -26,6 +26,16 @@ def test_the_unit_of_a_column_does_not_matter(unit):
     np.testing.assert_array_equal(encode_pieces(fit_pieces(scaled, 4), scaled), expected)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"),
+    [(bool, 0, 1), (np.int8, -128, 127), (np.uint8, 0, 255), (np.float16, -65504, 65504)],
+)
+def test_the_pieces_do_not_depend_on_the_type_of_the_numbers(dtype, least, most):
+    x = np.array([[least], [most], [most], [least], [most]], dtype)
+    expected = np.quantile(x.astype(np.float64), np.linspace(0, 1, 8), axis=0)
+    np.testing.assert_array_equal(fit_pieces(x, 7), expected.astype(np.float32))
+
+
 def test_a_column_of_zeros_has_a_finite_encoding():
     zeros = np.zeros((4, 1), np.float32)
     assert np.asarray(encode_pieces(fit_pieces(zeros, 2), zeros)).tolist() == [[0.0, 0.0]] * 4

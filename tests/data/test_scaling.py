@@ -99,6 +99,7 @@ def test_nan_is_refused_by_row_and_column_in_every_part(part):
     [
         (np.array([["a"], ["b"]]), "got dtype <U1, expected real numbers"),
         (np.array([1j, 2]), "got dtype complex128, expected real numbers"),
+        (np.zeros(3, [("a", "f4")]), r"got dtype \[\('a', '<f4'\)\], expected real numbers"),
         (np.array([1, None]), "got dtype object, expected real numbers"),
         (np.array([1e200, -1e200, 0]), r"got values up to 1e\+200, expected values whose squares"),
         (np.array([1e308, 1e308, 1e308]), r"got values up to 1e\+308"),

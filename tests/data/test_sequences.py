@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jnn.data.sequence_pairs import sequence_pairs
 from jnn.data.sequences import pack, pad, same_document
 from jnn.errors import JnnError
 
@@ -117,5 +118,31 @@ def test_what_are_no_sequences_of_tokens_is_refused(call):
 def test_impossible_lengths_are_refused():
     with pytest.raises(JnnError, match=r"value=0.5, expected an integer"):
         pad([[1]], 2, value=0.5)
+    with pytest.raises(JnnError, match=r"value=2147483648, expected at most 2147483647"):
+        pad([[1]], 2, value=2**31)
     with pytest.raises(JnnError, match=r"length=0"):
         pad([[1]], 0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, np.uint64])
+def test_pairs_do_not_depend_on_the_type_of_their_tokens(dtype):
+    sources, targets = [[5, 6, 7], [8], [9]], [[3], [], [4, 4]]
+    arrays = lambda sequences: [np.array(sequence, dtype) for sequence in sequences]
+    for pairs_of in ((sources, targets), (arrays(sources), arrays(targets))):
+        pairs = sequence_pairs(*pairs_of, start=300, end=301)
+        assert pairs["tokens"].tolist() == [[300, 3, 0], [300, 0, 0], [300, 4, 4]]
+        assert pairs["targets"].tolist() == [[3, 301, 0], [301, 0, 0], [4, 4, 301]]
+        assert pairs["target_mask"].sum(axis=1).tolist() == [2, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ([1.0, 2.0], r"target 1: float64 of shape \(2,\), expected integers of shape \(T,\)"),
+        ([[1, 2]], r"target 1: int64 of shape \(1, 2\), expected integers of shape \(T,\)"),
+        ([2**40], r"target 1: got the integer 1099511627776, expected integers within int32"),
+    ],
+)
+def test_what_is_no_target_is_refused(target, message):
+    with pytest.raises(JnnError, match=message):
+        sequence_pairs([[1], [2]], [[3], target], start=1, end=2)

@@ -125,6 +125,8 @@ def test_folds_side_by_side_have_the_same_arrays():
         side_by_side([])
     with pytest.raises(JnnError, match=r"got folds of x and x, y, expected .* the same arrays"):
         side_by_side([{"x": np.arange(3)}, {"x": np.arange(3), "y": np.arange(3)}])
+    with pytest.raises(JnnError, match="got an array named 'count', expected other names"):
+        side_by_side([{"count": np.arange(3)}, {"count": np.arange(3)}])
 
 
 @pytest.mark.parametrize("size", [np.uint8(200), np.int64(200)])

@@ -34,7 +34,8 @@ def by_slicing(x, y, length, horizons, parts, stride):
 @pytest.mark.parametrize("horizons", [[1], [2, 5]])
 @pytest.mark.parametrize("length", [1, 4])
 def test_forecast_windows_are_slices(length, horizons, stride):
-    cut = forecast_windows(X, Y, length=length, horizons=horizons, within=PARTS, stride=stride)
+    settings = {"length": length, "within": PARTS, "stride": stride}
+    cut = forecast_windows(X, Y, horizons=np.array(horizons, np.uint64), **settings)
     for name, expected in zip(
         ("inputs", "targets", "origin"),
         by_slicing(X, Y, length, horizons, PARTS, stride),
@@ -186,6 +187,11 @@ def test_stretches_are_where_the_mask_is_true():
             r"the part range\(0, 40, 2\), expected a range of steps of 1",
         ),
         ({"within": []}, "no parts, expected at least one"),
+        ({"within": (0, 40)}, r"the part 0, expected a range. The times .* are range\(a, b\)"),
+        ({"within": slice(0, 40)}, r"the part slice\(0, 40, None\), expected a range"),
+        ({"within": np.arange(40) < 9}, r"the part np.True_, expected a range"),
+        ({"targets": Y.astype(str)}, r"\['targets'\]: got dtype <U\d+, expected numbers"),
+        ({"inputs": X.astype(object)}, r"\['inputs'\]: got dtype object, expected numbers"),
         (
             {"targets": Y[:39]},
             r"inputs \(40, 3\) and targets \(39, 2\), "

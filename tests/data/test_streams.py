@@ -6,6 +6,7 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -141,6 +142,20 @@ def test_sizes_out_of_range_are_refused():
         stream(EXAMPLES, KEY, 0, batch_size=12)
     with pytest.raises(JnnError, match="got threads=0, expected an integer >= 1"):
         stream(EXAMPLES, KEY, 0, batch_size=4, threads=0)
+    with pytest.raises(JnnError, match="load: got threads=0, expected an integer >= 1"):
+        load(EXAMPLES, threads=0)
+
+
+@pytest.mark.parametrize("step", [-1, 7.0, None])
+def test_a_step_that_there_is_not_is_refused(step):
+    with pytest.raises(JnnError, match=f"stream: got step={step}, expected an integer >= 0"):
+        stream(EXAMPLES, KEY, step, batch_size=4)
+
+
+@pytest.mark.parametrize("step", [np.int64(7), jnp.int32(7)])
+def test_a_step_is_an_integer_of_any_kind(step):
+    batches = [next(stream(EXAMPLES, KEY, at, batch_size=4)) for at in (step, 7)]
+    jax.tree.map(np.testing.assert_array_equal, *batches)
 
 
 def test_without_grain_the_command_that_installs_it_is_said(monkeypatch):

@@ -41,7 +41,7 @@ def split(content, most):
 @pytest.mark.parametrize("most", [1, 2, 5, 17, 1000])
 def test_pieces_are_the_text_that_is_read_whole(most, encoding):
     for seed in range(5):
-        content = text(seed).encode(encoding)
+        content = ("\ufeff" * (seed % 3) + text(seed)).encode(encoding)
         found = split(content, most)
         assert "".join(found) == text_of(content, "a.txt")
         assert all(0 < len(piece) <= most for piece in found)
@@ -89,7 +89,9 @@ def test_a_file_larger_than_memory_is_read_in_pieces(tmp_path):
 
 def test_documents_are_files_or_lines_of_objects(tmp_path):
     (tmp_path / "a.txt").write_text("one\ntwo")
-    (tmp_path / "b.jsonl").write_bytes(b'\xef\xbb\xbf{"body": "three"}\n\n{"body": ""}\n')
+    (tmp_path / "b.jsonl").write_bytes(
+        b'\xef\xbb\xbf\xef\xbb\xbf{"body": "three"}\n\n{"body": ""}\n'
+    )
     paths = [tmp_path / "a.txt", tmp_path / "b.jsonl"]
     found = [list(document) for document in documents(paths, field="body")]
     assert found == [["one\ntwo"], ["three"], [""]]
@@ -100,6 +102,13 @@ def test_lines_that_have_no_text_are_named(tmp_path, line):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"text": "one"}\n' + line.encode("latin-1") + b"\n")
     with pytest.raises(JnnError, match=r'a.jsonl, line 2: got .* {"text": "\.\.\."}. Name the'):
+        list(documents([path]))
+
+
+def test_objects_in_another_encoding_are_refused_by_its_name(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n', encoding="utf-16")
+    with pytest.raises(JnnError, match=r"a.jsonl: got UTF-16-LE, by its mark, .* as UTF-8"):
         list(documents([path]))
 
 

@@ -141,3 +141,17 @@ def test_what_cannot_be_cut_is_refused():
             JnnError, match=rf"stride={stride}, expected (an integer >= 1|1 <= stride <= length)"
         ):
             evaluation_windows(np.arange(9), 3, stride=stride)
+
+
+@pytest.mark.parametrize(("length", "batch_size"), [(3, 2), (1, 4), (5, 1)])
+def test_windows_are_cut_from_as_few_tokens_as_hold_them(length, batch_size):
+    least = length * batch_size + 1
+    cut = next_windows(jnp.arange(least), 5, length=length, batch_size=batch_size)
+    np.testing.assert_array_equal(cut["targets"].ravel(), np.arange(1, least))
+    with pytest.raises(JnnError, match=rf"got {least - 1} tokens .*, expected at least {least}"):
+        next_windows(jnp.arange(least - 1), 5, length=length, batch_size=batch_size)
+    key, sizes = jax.random.key(0), {"length": length, "batch_size": batch_size}
+    cut = random_windows(jnp.arange(length + 1), key, 0, **sizes)
+    assert cut["targets"].tolist() == [list(range(1, length + 1))] * batch_size
+    with pytest.raises(JnnError, match=rf"random_windows: got {length} tokens"):
+        random_windows(jnp.arange(length), key, 0, **sizes)

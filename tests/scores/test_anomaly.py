@@ -139,6 +139,10 @@ def test_mistakes_are_named():
         clean_threshold(SCORE, SCORE > 0, quantile=0.5, reach=0)
     with pytest.raises(JnnError, match="clean_threshold: got 3 clean times, no 4 of them in a row"):
         clean_threshold(SCORE, np.arange(50) < 3, quantile=0.5, reach=4)
+    with pytest.raises(JnnError, match=r"clean_threshold: got scores \(50,\) and .* \(3,\)"):
+        clean_threshold(SCORE, np.ones(3, bool), quantile=0.5, reach=1)
+    with pytest.raises(JnnError, match=r"clean_threshold: got quantile=99, expected a fraction"):
+        clean_threshold(SCORE, SCORE > 0, quantile=99, reach=1)
     with pytest.raises(JnnError, match="hit: got 0 events, 50 scores"):
         hit(SCORE, [])
     with pytest.raises(JnnError, match="hit: got 1 events, 2 scores, 1 of them NaN"):
@@ -181,6 +185,13 @@ def test_a_threshold_depends_on_clean_times_alone():
     score = np.where((np.arange(60) >= 30) & (np.arange(60) < 34), 1e6, 1.0)
     assert clean_threshold(score, clean, quantile=1.0, reach=4) == 1.0
     assert clean_threshold(score, clean, quantile=1.0, reach=3) == 1e6
+    extremes = np.array([-100, 100], np.int8)
+    assert clean_threshold(extremes, np.ones(2, bool), quantile=0.25, reach=1) == -50
+
+
+def test_alarms_of_lists_are_those_of_arrays():
+    of_lists = alarms(SCORE.tolist(), ANOMALOUS.tolist(), 0.5)
+    assert of_lists == alarms(SCORE, ANOMALOUS, 0.5)
 
 
 def test_detection_is_of_the_tested_times():

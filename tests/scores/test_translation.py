@@ -55,3 +55,16 @@ def test_bleu_is_that_of_the_paper():
 def test_every_translation_has_a_reference(references):
     with pytest.raises(JnnError, match="bleu: got 3 translations"):
         bleu(TRANSLATIONS, references)
+
+
+@pytest.mark.parametrize(
+    ("translations", "references", "message"),
+    [
+        (["go on ."], ["go on ."], "got the text 'go on .', expected .* a list of references"),
+        ("go on .", [["go on ."]], "got the text 'go on .', expected sentences"),
+        ([], [], "got 0 translations, 0 lists of references"),
+    ],
+)
+def test_a_text_is_no_list_of_texts(translations, references, message):
+    with pytest.raises(JnnError, match=message):
+        bleu(translations, references)

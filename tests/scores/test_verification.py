@@ -142,6 +142,10 @@ def test_identification_is_scikit_learns_nearest_neighbour():
             r"false_accept_rate=-0\.1",
         ),
         (
+            lambda: verification.identification_rate(Z, LABELS, Z[:, 1:], LABELS),
+            r"got a gallery \(.*\) and probes \(.*\), expected \(N, D\) and \(M, D\)",
+        ),
+        (
             lambda: verification.identification_rate(Z, LABELS[:2], Z, LABELS),
             "24 of the gallery with 2 labels",
         ),

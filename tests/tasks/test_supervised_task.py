@@ -8,11 +8,12 @@ import jnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.data.splits import from_arrays
 from jnn.errors import JnnError
-from jnn.losses import squared_error
+from jnn.losses import binary_cross_entropy, squared_error
 from jnn.metrics import root_mean_squared_error
 from jnn.tasks import supervised
 from tests.compiled import apply
 
+SINGLE = 1e-6  # float32: a mean of two logarithms
 IMAGES = np.random.default_rng(0).standard_normal((40, 8, 8, 3)).astype(np.float32)
 SPLITS = from_arrays({"features": IMAGES, "label": np.arange(40) % 2})
 
@@ -117,3 +118,17 @@ def test_of_pictures_the_target_alone_is_scaled():
 def test_a_loss_that_is_no_function_is_refused():
     with pytest.raises(JnnError, match="got loss='mse', expected a function of outputs and target"):
         supervised(jnn.dense(2), None, loss="mse")
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int32])
+def test_labels_of_yes_and_no_are_not_standardized(dtype):
+    rng = np.random.default_rng(0)
+    x, is_positive = rng.normal(3, 2, (40, 2)), rng.uniform(size=40) < 0.3
+    splits = from_arrays({"features": x, "label": is_positive.astype(dtype)})
+    loss = lambda y, t: binary_cross_entropy(y[..., 0], t)
+    task = supervised(jnn.dense(1), splits, loss=loss, standardize=True, batch_size=8, measures={})
+    assert task.preparation.target is None
+    params = {"kernel": np.zeros((2, 1), np.float32), "bias": np.ones(1, np.float32)}
+    share = splits.test["label"].mean()
+    expected = share * np.log1p(np.exp(-1)) + (1 - share) * np.log1p(np.exp(1))
+    assert float(task.test(params, {})["test/loss"]) == pytest.approx(expected, rel=SINGLE)
