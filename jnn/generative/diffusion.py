@@ -168,6 +168,7 @@ def _at(
 ) -> tuple[jax.Array, jax.Array]:
     """α and σ at t ``(...)``, with the rank of x ``(..., *example)``."""
     check_float("diffusion", x)
+    t = jnp.asarray(t)  # of one example also a number
     if x.shape != other.shape or x.shape[: t.ndim] != t.shape:
         got = f"arrays of shape {x.shape} and {other.shape} with times of shape {t.shape}"
         expected = "equal shapes, and a time for each example, their first axes"

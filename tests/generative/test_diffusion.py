@@ -175,6 +175,13 @@ def test_what_is_found_is_cut_to_the_limit():
     assert np.max(np.abs(samples)) <= 1
 
 
+def test_the_time_of_one_example_may_be_a_number():
+    x, noise = np.array([1.0, -2.0]), np.array([3.0, 0.5])
+    x_t = diffusion.diffused(x, noise, 0.25)
+    expected = np.cos(np.pi / 8) * x + np.sin(np.pi / 8) * noise
+    np.testing.assert_allclose(x_t, expected, atol=SAME)
+
+
 def test_guidance_of_one_is_none_and_of_zero_forgets_the_condition():
     c, u = np.array([1.0, 2.0]), np.array([0.5, -1.0])
     np.testing.assert_allclose(diffusion.guided(c, u, 1.0), c, atol=SAME)
