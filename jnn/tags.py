@@ -10,7 +10,8 @@ The path of a value is the ``jax.named_scope`` in which it was tagged, then its 
 ``block/attention/weights``. The second value with one path is ``path#2``. Values inside a ``scan``
 are stacked along a new first axis. Those of a ``cond`` or ``switch`` are of the branch taken, those
 of a ``while`` loop of its last iteration; a value that was not computed is NaN, or zero where it is
-no floating-point number. Tags in the condition of a loop are not seen.
+no floating-point number. Tags in the condition of a loop are not seen, nor those of a function that
+``jax.shard_map`` splits: capture within it.
 """
 
 import contextlib

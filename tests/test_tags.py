@@ -407,3 +407,16 @@ def test_a_tagged_constant_and_a_constant_result_are_arrays():
     (y, three), values = capture(f)(jnp.float32(1))
     assert (float(y), three.item(), values["gain"].shape) == (3.0, 3, ())
     assert intervene(f, {"gain": lambda gain: 10 * gain})(jnp.float32(1))[0].item() == 21
+
+
+def test_a_function_that_shard_map_splits_is_looked_into_from_within():
+    mesh = jax.make_mesh((1,), ("device",), axis_types=(jax.sharding.AxisType.Auto,))
+    split = jax.sharding.PartitionSpec("device")
+    double = lambda x: tag(x * 2, "double") + 1
+    shard = lambda f: jax.shard_map(f, mesh=mesh, in_specs=split, out_specs=split)
+    x = jnp.arange(4.0)
+    y, values = shard(capture(double))(x)
+    np.testing.assert_array_equal(values["double"], 2 * x)
+    outside, none = capture(shard(double))(x)
+    np.testing.assert_array_equal(outside, y)
+    assert not none

@@ -153,11 +153,13 @@ def sample(
 def _extrapolation(alpha: jax.Array, sigma: jax.Array) -> jax.Array:
     """``h_i / (2 h_{i-1})``, h being the steps of ``λ = log(α / σ)``.
 
-    Zero where λ is infinite and for the first step.
+    Zero where λ is infinite, α or σ being zero but for rounding, and for the first step.
     """
-    h = jnp.diff(jnp.log(alpha) - jnp.log(sigma))
-    ratio = 0.5 * h[1:] / h[:-1]
-    usable = jnp.isfinite(h[1:]) & jnp.isfinite(h[:-1])
+    is_finite = jnp.minimum(alpha, sigma) > jnp.finfo(alpha.dtype).eps
+    log = lambda values: jnp.log(jnp.where(is_finite, values, 1))
+    h = jnp.diff(log(alpha) - log(sigma))
+    usable = is_finite[2:] & is_finite[1:-1] & is_finite[:-2]
+    ratio = 0.5 * h[1:] / jnp.where(usable, h[:-1], 1)
     return jnp.concatenate([jnp.zeros(1, h.dtype), jnp.where(usable, ratio, 0)]).at[-1].set(0)
 
 
@@ -166,6 +168,7 @@ def _at(
 ) -> tuple[jax.Array, jax.Array]:
     """α and σ at t ``(...)``, with the rank of x ``(..., *example)``."""
     check_float("diffusion", x)
+    t = jnp.asarray(t)  # of one example also a number
     if x.shape != other.shape or x.shape[: t.ndim] != t.shape:
         got = f"arrays of shape {x.shape} and {other.shape} with times of shape {t.shape}"
         expected = "equal shapes, and a time for each example, their first axes"

@@ -207,7 +207,8 @@ def attention(
             key=required_key("attention", key) if train and dropout > 0 else None,
         )
         y = projections.merge(params, heads_first(y))
-        y = where(count <= capacity, y, jnp.full_like(y, jnp.nan))
+        has_room = (count <= capacity).reshape(count.shape + (1,) * (y.ndim - count.ndim))
+        y = jnp.where(has_room, y, jnp.nan)  # no array of NaN, which jax_debug_nans refuses
         return y, carry | {"key": k, "value": v, "position": count}
 
     def step(params, state, carry, x_t):

@@ -14,6 +14,7 @@ from jnn.generative import diffusion
 
 SAME = 1e-12  # float64: a few operations
 BFLOAT16 = 2**-6  # samples of one or two, of which bfloat16 keeps 8 bits, and their velocities
+ROUNDING = 1e-5  # of five steps in float32
 LIMIT = 2e-3  # 1,000 steps of DDPM and their limit in continuous time
 compiled_sample = jax.jit(
     diffusion.sample, static_argnums=0, static_argnames=("steps", "schedule", "order", "limit")
@@ -156,10 +157,29 @@ def test_the_first_step_is_ddims():
     np.testing.assert_allclose(samples, x_t, atol=SAME)
 
 
+def test_the_level_of_pure_noise_is_infinite_in_every_precision():
+    # The cosine of π / 2 is -4e-8 in float32, and 6e-17 in float64.
+    predict = lambda x_t, t: jnp.sin(3 * x_t) + t
+    noise = np.linspace(-1, 1, 7)
+    with jax.debug_nans(True):
+        single, double = (
+            diffusion.sample(predict, jnp.asarray(noise, dtype), steps=5)
+            for dtype in (np.float32, np.float64)
+        )
+    np.testing.assert_allclose(single, double, atol=ROUNDING)
+
+
 def test_what_is_found_is_cut_to_the_limit():
     predict, noise = gaussian(diffusion.cosine), np.array([-9.0, 9.0])
     samples = compiled_sample(predict, noise, steps=5, limit=1.0)
     assert np.max(np.abs(samples)) <= 1
+
+
+def test_the_time_of_one_example_may_be_a_number():
+    x, noise = np.array([1.0, -2.0]), np.array([3.0, 0.5])
+    x_t = diffusion.diffused(x, noise, 0.25)
+    expected = np.cos(np.pi / 8) * x + np.sin(np.pi / 8) * noise
+    np.testing.assert_allclose(x_t, expected, atol=SAME)
 
 
 def test_guidance_of_one_is_none_and_of_zero_forgets_the_condition():

@@ -126,6 +126,15 @@ def test_where_the_count_is_not_known_overflow_is_nan_and_overwrites_nothing():
     assert np.isfinite(y).all(axis=1).tolist() == [False, True]
 
 
+def test_a_stream_with_room_has_no_nan_for_jax_to_refuse():
+    layer, x = attention(2, causal=True), np.ones((2, 8), np.float32)
+    params, state = init(layer, x)
+    carry = carry_of(layer, params, x[0], 2)
+    with jax.debug_nans(True):
+        y, _ = layer.step(params, state, carry, x[0])
+    np.testing.assert_array_equal(y, step(layer, params, state, carry, x[0])[0])
+
+
 def test_a_pair_mask_is_for_apply():
     layer, x = attention(2, causal=True), np.ones((5, 8), np.float32)
     params, state = init(layer, x)
