@@ -23,24 +23,23 @@ def cell(
     step: Callable,
     weights: Callable,
 ) -> Model:
-    """A recurrent layer whose products with x are computed for the whole sequence at once.
+    """A recurrent layer whose products with x do not depend on its memory.
 
-    ``columns`` are those of all gates in its kernels.
-    ``project(params, x)``, a dict, ``weights(params)`` and ``step`` are those of
-    `jnn.layers.recurrence.scan`, ``init`` and ``carry`` those of `recurrent`.
+    ``columns`` are those of all gates in its kernels. ``project``, ``weights(params)`` and ``step``
+    are those of `jnn.layers.recurrence.scan`, ``init`` and ``carry`` those of `recurrent`.
     """
 
     def one(params, memory, x_t):
         check_features(name, x_t, params["kernel"].shape[0])
-        return recurrence.advance(step, weights(params), params, memory, project(params, x_t))
+        return recurrence.advance(step, project, weights(params), params, memory, x_t)
 
     def read(params, memory, x, mask):
         check_features(name, x, params["kernel"].shape[0])
         time = x.ndim - 2
         if mask is not None:
             x, mask = where(mask, x, jnp.zeros_like(x)), jnp.moveaxis(mask, -1, 0)
-        z = project(params, jnp.moveaxis(x, time, 0))
-        y, memory = recurrence.scan(step, weights(params), params, memory, z, mask)
+        x = jnp.moveaxis(x, time, 0)
+        y, memory = recurrence.scan(step, project, weights(params), params, memory, x, mask)
         return jnp.moveaxis(y, 0, time), memory
 
     def empty(params, x_t):

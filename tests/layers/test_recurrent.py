@@ -10,6 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax.extend import core
 
 import jnn
+from jnn._jaxprs import equations
 from jnn.layers import recurrence
 from jnn.layers.bidirectional import bidirectional
 from jnn.layers.elman import elman
@@ -151,13 +152,17 @@ def test_peepholes_equal_the_paper(float64):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_by_steps", [False, True])
 @pytest.mark.parametrize(
-    "model", [lstm(3, peephole=True, projection=2), gru(3, reset="before")], ids=["lstm", "gru"]
+    "model",
+    [lstm(3, peephole=True, projection=2), gru(3, reset="before"), gru(3)],
+    ids=["lstm", "gru before", "gru"],
 )
-def test_derivatives_equal_those_of_a_plain_scan(float64, model, monkeypatch):
+def test_derivatives_equal_those_of_a_plain_scan(float64, model, is_by_steps, monkeypatch):
     """The scan with the weights' products taken out, against ``lax.scan``: gradient, Hessian, and
     the gradient of a forward derivative.
     """
+    monkeypatch.setattr(recurrence, "_is_projected_by_steps", lambda *_: is_by_steps)
     x = example(2, 4, 2).astype(np.float64)
     mask = np.array([[True] * 4, [True, True, False, False]])
     params = drawn_params(model, x)
@@ -176,6 +181,42 @@ def test_derivatives_equal_those_of_a_plain_scan(float64, model, monkeypatch):
     monkeypatch.setattr(recurrence.jax, "custom_jvp", Plain)
     for a, b in zip(jax.tree.leaves(hoisted), jax.tree.leaves(derivatives()), strict=True):
         np.testing.assert_allclose(a, b, atol=GRADIENT, rtol=GRADIENT)
+
+
+@pytest.mark.parametrize("layer", [elman(5), lstm(5), gru(5), gru(5, reset="before")])
+def test_a_sequence_projected_by_steps_is_one_projected_as_a_whole(float64, layer, monkeypatch):
+    x = example(2, 4, 3).astype(np.float64)
+    params = drawn_params(layer, x)
+
+    def value_and_gradient(is_by_steps):
+        monkeypatch.setattr(recurrence, "_is_projected_by_steps", lambda *_: is_by_steps)
+        loss = lambda params, x: jnp.sum(jnp.sin(layer.apply(params, {}, x)[0]))
+        return jax.jit(jax.value_and_grad(loss, (0, 1)))(params, x)
+
+    both = map(jax.tree.leaves, (value_and_gradient(True), value_and_gradient(False)))
+    for a, b in zip(*both, strict=True):
+        np.testing.assert_allclose(a, b, atol=FORWARD)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "products"),
+    [
+        (gru(64), (8, 4, 3), 2),
+        (gru(64), (2, 4, 4, 3), 2),
+        (gru(64), (7, 4, 3), 1),
+        (gru(64), (4, 3), 1),
+        (gru(64, reset="before"), (8, 4, 3), 2),
+        (lstm(64), (64, 128, 3), 1),  # 8 MB of gates
+        (lstm(64), (64, 129, 3), 2),
+    ],
+)
+def test_a_cpu_projects_by_steps_what_is_large_or_added_to_no_product(layer, shape, products):
+    params, _ = jax.eval_shape(layer.init, jax.random.key(0), jnp.ones(shape[-2:]))
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    traced = jax.make_jaxpr(lambda params, x: layer.apply(params, {}, x)[0])(params, x)
+    (step,) = loops(traced.jaxpr)
+    names = [equation.primitive.name for equation in equations(step)]
+    assert names.count("dot_general") == products
 
 
 class Plain:
