@@ -88,30 +88,17 @@ def _form(x, kernel, geometry):
     taps, groups = math.prod(window), geometry.groups
     is_known = all(isinstance(n, int) for n in space)  # no symbols, as in an export
     is_whole = not is_for_mesh()  # XLA's partitioner sends the least for its own form
-    is_dense = (
-        is_whole
-        and is_known
-        and isinstance(N, int)
-        and max(geometry.strides + geometry.input_dilation) == 1
-    )
     outputs = _sizes_of_outputs(space, window, geometry)
     if not isinstance(channels * taps, int):  # of a gradient to a kernel, in an export
         return plain
     if not channels * taps or (is_known and min(outputs) < 1):
         return plain
-    if is_whole and groups > 1 and (form := _form_of_groups(x, kernel, outputs, geometry)):
+    together = _form_of_one if groups == 1 else _form_of_groups
+    if is_whole and (form := together(x, kernel, outputs, geometry)):
         return form
-    if is_whole and is_known and groups == 1 and (form := _apart(space, kernel, outputs, geometry)):
-        return form
-    are_few = channels <= FEW_CHANNELS and channels * taps <= _most_terms(features)
-    if is_whole and groups == 1 and are_few:
-        return _of_few_channels
-    if is_whole and is_known and groups == 1 and math.prod(space) < taps <= MOST_TERMS:
-        copies = math.prod(outputs) * taps / math.prod(space)
-        if features >= FEW_FEATURES and copies <= MOST_COPIES * features:
-            return _of_small_images
     if is_known and len(window) > 2:
         return _by_slices
+    is_dense = is_whole and max(geometry.strides + geometry.input_dilation) == 1
     if is_known and math.prod(outputs) <= min(MOST_OUTPUTS, taps // FAR_MORE):
         if groups > 1 and N == 1:
             return _by_outputs
@@ -122,10 +109,24 @@ def _form(x, kernel, geometry):
     if groups > 1:
         return _by_groups
     is_narrow = features <= min(FEW_FEATURES, channels // 2) and 1 < taps <= MOST_TERMS
-    most = _most_elements(taps, channels, features)
-    if is_narrow and is_dense and math.prod(x[:-1]) * taps * features <= most:
-        return _of_few_features
+    if is_narrow and is_dense and is_known and isinstance(N, int):
+        products = math.prod(x[:-1]) * taps * features
+        return _of_few_features if products <= _most_elements(taps, channels, features) else plain
     return plain
+
+
+def _form_of_one(x, kernel, outputs, geometry):
+    """The form of a convolution without groups that is one product or sum, or else None."""
+    (_, *space, _), (*window, channels, features) = x, kernel
+    taps, is_known = math.prod(window), all(isinstance(n, int) for n in space)
+    if is_known and (form := _apart(space, kernel, outputs, geometry)):
+        return form
+    if channels <= FEW_CHANNELS and channels * taps <= _most_terms(features):
+        return _of_few_channels
+    if is_known and features >= FEW_FEATURES and math.prod(space) < taps <= MOST_TERMS:
+        copies = math.prod(outputs) * taps / math.prod(space)
+        return _of_small_images if copies <= MOST_COPIES * features else None
+    return None
 
 
 def _form_of_groups(x, kernel, outputs, geometry):
