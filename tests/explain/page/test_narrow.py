@@ -68,7 +68,7 @@ def test_each_landmark_has_a_name_of_its_own(page):
     regions = re.findall(r'role="region" aria-label="(.+?)"', text)
     assert set(map(headings.get, sections)) >= {"Result", "Table"}
     names = [*map(headings.get, sections), *regions]
-    assert {name for name in names if names.count(name) > 1} <= {"Text"}  # two sections of one title
+    assert {name for name in names if names.count(name) > 1} <= {"Text"}  # two have one title
 
 
 @pytest.mark.slow  # a browser takes seconds; the rules of the page are checked below
