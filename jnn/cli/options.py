@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from jnn.cli.arguments import examples_text
+from jnn.cli.terminal import at_least
 from jnn.errors import JnnError, mistake
 from jnn.literals import types_of
 from jnn.runs.config_values import fields_of, is_enum
@@ -30,6 +31,10 @@ try:
 finally:
     if _last_value is not None:
         builtins.__dict__["_"] = _last_value
+
+
+NARROWEST = 40
+"""Columns for which help is laid out; in fewer than six tyro would wrap it for ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +123,7 @@ def parse(
     given = {} if defaults is kind else {"default": both(experiment=_as(opened, defaults))}
     printed = io.StringIO()
     try:
-        with contextlib.redirect_stderr(printed):
+        with contextlib.redirect_stderr(printed), at_least(NARROWEST):
             options = tyro.cli(
                 both,
                 prog=f"jnn {verb} {name}",

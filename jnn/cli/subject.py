@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -170,6 +171,7 @@ def keep_lab(run: Run, most: int = 5_000_000) -> None:
         run.log(f"No lab.html: {type(error).__name__}: {error}")
         return
     if (size := len(page.encode())) > most:
-        run.log(f"No lab.html, which would have {size:,} bytes: jnn explain {run.folder}")
+        command = shlex.join(["jnn", "explain", str(run.folder)])
+        run.log(f"No lab.html, which would have {size:,} bytes: {command}")
         return
     write_text(run.folder / "lab.html", page)

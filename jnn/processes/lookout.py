@@ -12,6 +12,7 @@ import faulthandler
 import fcntl
 import json
 import os
+import shlex
 import socket
 import threading
 import time
@@ -134,7 +135,8 @@ class Lookout:
 
     @property
     def _remedy(self) -> str:
-        return f"This process ends too; continue with: jnn resume {self._folder.parent}"
+        command = shlex.join(["jnn", "resume", str(self._folder.parent)])
+        return f"This process ends too; continue with: {command}"
 
     def _make(self) -> None:
         with writable(self._folder):

@@ -6,6 +6,7 @@ import datetime
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -119,11 +120,12 @@ def read_record(folder: Path) -> dict[str, Any]:
         edits = changes(at_start, record["config"] | (record.get("began") or {}))
         edited = ", ".join(edit for edit in edits if not edit.startswith("epochs:"))
         edited = edited or "config_hash"
+        command = shlex.join(["jnn", "run", name, "--config", str(path)])
         raise mistake(
             str(path),
             got=f"a config edited since the run began ({edited})",
             expected="the same",
-            remedy=f"Undo the edit; or begin a new run of it: jnn run {name} --config {path}",
+            remedy=f"Undo the edit; or begin a new run of it: {command}",
         )
     return record
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import json
 import shlex
 import sys
 import tempfile
@@ -305,12 +306,15 @@ class Run:
         self.say(f"{resuming}{self.experiment}, seed {seed}, on {device_line()}")
 
     def _readme(self) -> str:
-        words = ["--start", self.start["run"], "--paths", self.start["paths"]] if self.start else []
+        repeat = ["jnn", "run", self.source or self.experiment]
+        repeat += ["--config", str(self.folder / "config.json")]
+        if self.start:
+            repeat += ["--start", self.start["run"], "--paths", self.start["paths"]]
         return _README.format(
             experiment=self.experiment,
-            name=self.source or self.experiment,
-            folder=self.folder,
-            start="".join(f" {word}" for word in map(shlex.quote, words)),
+            folder=shlex.quote(str(self.folder)),
+            repeat=shlex.join(repeat),
+            path=json.dumps(str(self.folder), ensure_ascii=False),
         )
 
     def keep_config(self) -> None:
@@ -563,10 +567,10 @@ config.json has its settings, summary.json its result, metrics.jsonl its curves,
 report.html its pictures.
 
 - Continue it: `jnn resume {folder}`
-- Repeat it: `jnn run {name} --config {folder}/config.json{start}`
+- Repeat it: `{repeat}`
 - Use it on files: `jnn predict {folder} FILE...`; elsewhere, without jnn: `jnn export {folder}`
 - Look into it: `jnn explain {folder}` writes lab.html, in which the model runs
-- Use it in Python: `import jnn; run = jnn.load("{folder}")`, then `run.predict(x)`. Where the
+- Use it in Python: `import jnn; run = jnn.load({path})`, then `run.predict(x)`. Where the
   folder has a preparation.json, x is a text, rows of a table in their own units, or pictures as
   bytes; otherwise it is prepared as the experiment's `load_data` prepares it. The model, its
   params and state are `run.model`, `run.params` and `run.state`.

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -163,6 +164,17 @@ def test_a_file_that_is_no_experiment_is_refused(folder, capsys, content, text):
     (folder / "broken.py").write_text(content)
     assert main(["run", "broken.py"]) == 2
     assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["new", "list"])
+def test_the_next_command_names_the_file_as_it_was_given(folder, capsys, verb):
+    path = folder / "my work" / "own.py"
+    path.parent.mkdir()
+    if verb == "list":
+        path.write_text("")
+    assert main([verb, "my work/own.py"]) == 0
+    command = re.search("jnn run .*own.py.?", capsys.readouterr().out)
+    assert shlex.split(command[0]) == ["jnn", "run", "my work/own.py"]
 
 
 def test_list_reads_experiments_without_running_them(folder, capsys):

@@ -5,7 +5,9 @@ import enum
 import importlib.util
 import json
 import math
+import os
 import re
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -412,3 +414,20 @@ def test_settings_in_settings_are_options_by_their_whole_names(nested, capsys):
 def test_an_unknown_setting_in_settings_is_refused(nested, capsys, option, message):
     assert main(["run", "nested.py", option]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", ["1", "30"])
+def test_help_and_errors_end_in_a_terminal_of_any_width(tmp_path, columns):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "import dataclasses\n\n\n@dataclasses.dataclass(frozen=True)\nclass Config:\n"
+        "    seed: int = 0\n\n\ndef main(config, run):\n    return {}\n"
+    )
+    for words, code in ((["--help"], 0), (["--seed", "x"], 2)):
+        command = [sys.executable, "-m", "jnn", "run", str(path), *words]
+        environment = os.environ | {"COLUMNS": columns}
+        ended = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert ended.returncode == code, ended.stderr
+        assert ended.stdout.count("\n") < 500

@@ -3,6 +3,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -695,3 +696,19 @@ def test_a_process_that_follows_begins_with_the_params_that_the_run_began_with(t
         with Run.follow(run.folder, run.record, resuming=True) as follower:
             assert (follower.folder / "start").resolve() == (run.folder / "start").resolve()
         assert (run.folder / "start").is_dir()
+
+
+def test_commands_name_a_folder_with_a_blank_as_one_word(tmp_path):
+    source = tmp_path / "my work" / "own.py"
+    with create(tmp_path, out=tmp_path / "my run", source=source) as run:
+        config = run.folder / "config.json"
+    record = strict(config)
+    config.write_text(json.dumps(record | {"config": record["config"] | {"seed": 9}}))
+    with pytest.raises(JnnError) as edited:
+        Run.open(run.folder)
+    advice = (run.folder / "README.md").read_text() + f"`{str(edited.value).split(': ')[-1]}`"
+    commands = [shlex.split(words) for words in re.findall(r"`(jnn [^`]*)`", advice)]
+    again = ["jnn", "run", str(source), "--config", str(config)]
+    assert ["jnn", "resume", str(run.folder)] in commands
+    assert [words for words in commands if words[1] == "run"] == [again, again]
+    assert {len(words) for words in commands} == {3, 4, 5}  # jnn predict RUN FILE...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from jnn.cli.arguments import Parser
 from jnn.cli.terminal import bold, dim
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
         lines = [f"{bold(record['name'])}  {record['about']}", f"  {subject}", f"  {dim(result)}"]
         print("\n".join([*(line for line in lines if line.strip()), ""]))
     place = "" if arguments.files else f" in {experiments_folder()}"
-    name = chosen[0].path.name if arguments.files else "NAME"
+    name = shlex.quote(arguments.files[0]) if arguments.files else "NAME"
     count = f"{len(records)} experiment{'s' * (len(records) != 1)}"
     print(f"{count}{place}. Run one with: jnn run {name}")
     return 0

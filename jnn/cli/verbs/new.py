@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib import resources
 from pathlib import Path
 
@@ -36,11 +37,12 @@ def main(argv: list[str]) -> int:
     if path.exists():
         raise mistake(str(path), got="a file that exists", expected="a new one")
     write(path, arguments.data)
+    name = shlex.quote(str(path))
     print(
         f"wrote {path}. Next:\n"
-        f"  jnn run {path} --smoke    # seconds, to see that it works\n"
-        f"  jnn run {path} --help     # its settings\n"
-        f"  jnn sweep {path} --seed 0..2 --learning-rate 1e-2,1e-3\n"
+        f"  jnn run {name} --smoke    # seconds, to see that it works\n"
+        f"  jnn run {name} --help     # its settings\n"
+        f"  jnn sweep {name} --seed 0..2 --learning-rate 1e-2,1e-3\n"
         "The parts of an experiment: jnn run --help"
     )
     return 0

@@ -136,7 +136,7 @@ def predicted_text(
 
 def card(body: str, label: str) -> Markup:
     """A body on a white card, as for the figures of the report."""
-    region = f'tabindex="0" role="region" aria-label="{escape(label)}"'
+    region = f'tabindex="0" role="group" aria-label="{escape(label)}"'
     return Markup(f'<div class="figure" {region} style="{CARD}">\n{body}\n</div>')
 
 

@@ -65,7 +65,7 @@ def figure(source: str, description: str, width: int) -> str:
 
 def preformatted(text: str, label: str) -> str:
     """Text in fixed-width letters; where the screen is narrower it scrolls, by keyboard too."""
-    return f'<pre tabindex="0" role="region" aria-label="{escape(label)}">{escape(text)}</pre>'
+    return f'<pre tabindex="0" role="group" aria-label="{escape(label)}">{escape(text)}</pre>'
 
 
 def facts(values: Mapping[str, str]) -> str:
@@ -98,7 +98,7 @@ def grid(caption: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]
     head = f"<thead><tr><td></td>{heads}</tr></thead>"
     inside = f"{_caption(caption)}\n{head}\n<tbody>\n{lines}</tbody>"
     return (
-        f'<div class="table" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<div class="table" tabindex="0" role="group" aria-label="{escape(caption)}">'
         f'<table class="grid">{inside}</table></div>'
     )
 

@@ -1,7 +1,11 @@
 """What the axes of captured values are."""
 
+import re
+from importlib import resources
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jnn
@@ -118,3 +122,15 @@ def test_a_model_that_takes_one_length_alone_has_time_too():
 def test_a_value_with_several_names_is_there_once():
     model = jnn.chain(block=jnn.chain(dense=jnn.dense(2)))
     assert list(kinds(model, VECTOR)) == ["it/block/dense/output"]
+
+
+def test_sliders_are_as_light_as_the_page():
+    """Chromium draws the track for the other scheme where the contrast to its own is below 3."""
+    css = resources.files("jnn.explain.lab").joinpath("lab.css").read_text("utf-8")
+    name = re.search(r'input\[type="range"\].*accent-color: var\((.+?)\)', css)[1]
+    light, dark = re.findall(rf"{name}: #(\w{{6}})", css)
+    parts = lambda colour: [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = lambda c: c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+    luminance = lambda colour: np.dot([0.2126, 0.7152, 0.0722], [*map(linear, parts(colour))])
+    assert 1.05 / (luminance(light) + 0.05) > 3
+    assert (luminance(dark) + 0.05) / (luminance("3b3b3b") + 0.05) > 3

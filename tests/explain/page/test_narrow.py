@@ -61,6 +61,16 @@ def page(tmp_path_factory):
     return write_report(folder, title=LONG, summary=summary, rows=rows, sections=sections)
 
 
+def test_each_landmark_has_a_name_of_its_own(page):
+    text = page.read_text()
+    headings = dict(re.findall(r'<h2 id="(.+?)">(.*?)</h2>', text))
+    sections = re.findall(r'<section aria-labelledby="(.+?)">', text)
+    regions = re.findall(r'role="region" aria-label="(.+?)"', text)
+    assert set(map(headings.get, sections)) >= {"Result", "Table"}
+    names = [*map(headings.get, sections), *regions]
+    assert {name for name in names if names.count(name) > 1} <= {"Text"}  # two have one title
+
+
 @pytest.mark.slow  # a browser takes seconds; the rules of the page are checked below
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 def test_no_screen_needs_sideways_scrolling(page, tmp_path):
