@@ -40,7 +40,7 @@ FEW_CHANNELS, FEW_FEATURES = 4, 8  # within a group, and of all
 MOST_TERMS = 64  # of a sum, which is unrolled and compiles longer the larger it is
 LEAST_OF_WINDOWS = 64  # features, below which windows of many channels are not worth copying
 MOST_CHANNELS_OF_A_GROUP = 8  # of which each is read apart from the others
-MOST_OF_A_GROUP = 144  # terms of all features of a group, for each of which x is copied
+MOST_OF_A_GROUP = 128  # terms of all features of a group, for each of which x is copied
 SHORT_SUM = 9  # terms that are few for any number of features
 MOST_COPIES = 3  # of a small image, as rows that outputs see, for each feature
 MOST_ELEMENTS = 2**24  # of the products with all taps, which are in memory at once
@@ -134,8 +134,9 @@ def _form_of_groups(x, kernel, outputs, geometry):
 
     Time of groups one by one over that of this form, as in `_most_terms`:
 
-        a sum      of 1 to 9 terms 2 to 25, of 36 for 4 features of a group 1.1 to 1.6
-                   of 49, depthwise, 1.8 to 3.6, of 64 for 2 features 1.2 to 4
+        a sum      of 1 to 9 terms 2 to 25, of 32 for 4 features of a group 0.9 to 1.2
+                   of 49, depthwise, 1.8 to 3.6, of 50 for 2 features 1.2 to 5
+                   but of 36 for 4 features 0.4 to 1.5, as in a ResNeXt
         pointwise  value and gradient to x 1 to 6, to the kernel 1 to 3
     """
     (N, *space, _), (*window, channels, features) = x, kernel

@@ -246,6 +246,7 @@ def test_the_form_is_chosen_by_processor_options_and_sizes(
         ((32, 28, 28, 64), (3, 3, 1, 64), 64, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 16), (2, 2, 4, 16), 4, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 16), (2, 2, 4, 40), 4, (0, 0), "_by_groups"),  # a sum of 16 terms, 10 times
+        ((32, 28, 28, 128), (3, 3, 4, 128), 32, (0, 0), "_by_groups"),
         ((32, 28, 28, 8), (3, 3, 1, 512), 8, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 96), (7, 7, 1, 96), 96, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 64), (1, 1, 8, 64), 8, (0, 0), "_of_few_channels"),
