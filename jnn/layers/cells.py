@@ -19,19 +19,19 @@ def cell(
     columns: int,
     init: Callable,
     carry: Callable,
-    project: Callable,
+    named: Callable,
     step: Callable,
     weights: Callable,
 ) -> Model:
     """A recurrent layer whose products with x do not depend on its memory.
 
-    ``columns`` are those of all gates in its kernels. ``project``, ``weights(params)`` and ``step``
+    ``columns`` are those of all gates in its kernels. ``named``, ``weights(params)`` and ``step``
     are those of `jnn.layers.recurrence.scan`, ``init`` and ``carry`` those of `recurrent`.
     """
 
     def one(params, memory, x_t):
         check_features(name, x_t, params["kernel"].shape[0])
-        return recurrence.advance(step, project, weights(params), params, memory, x_t)
+        return recurrence.advance(step, named, weights(params), params, memory, x_t)
 
     def read(params, memory, x, mask):
         check_features(name, x, params["kernel"].shape[0])
@@ -39,7 +39,7 @@ def cell(
         if mask is not None:
             x, mask = where(mask, x, jnp.zeros_like(x)), jnp.moveaxis(mask, -1, 0)
         x = jnp.moveaxis(x, time, 0)
-        y, memory = recurrence.scan(step, project, weights(params), params, memory, x, mask)
+        y, memory = recurrence.scan(step, named, weights(params), params, memory, x, mask)
         return jnp.moveaxis(y, 0, time), memory
 
     def empty(params, x_t):
@@ -47,11 +47,6 @@ def cell(
         return carry(params, x_t)
 
     return recurrent(init, empty, one, read=read, name=name)
-
-
-def affine(params: Params, x: jax.Array) -> jax.Array:
-    """``x kernel + bias``, for one element or a sequence of them, time first."""
-    return recurrence.over_time(x, params["kernel"], params["bias"])
 
 
 def memory_dtype(params: Params, x_t: jax.Array) -> np.dtype:

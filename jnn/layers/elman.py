@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jnn.initializers import lecun_normal, orthogonal, zeros
 from jnn.layers.activation import activation as activation_called
-from jnn.layers.cells import affine, cell, memory_dtype
+from jnn.layers.cells import cell, memory_dtype
 from jnn.layers.checks import check_positive
 from jnn.model import Model
 from jnn.precision import numerics, parameter_dtype
@@ -57,13 +57,11 @@ def elman(
     def carry(params, x_t):
         return {"hidden": jnp.zeros((*x_t.shape[:-1], features), memory_dtype(params, x_t))}
 
-    def project(params, x):
-        return {"recurrent_kernel": affine(params, x)}
-
     def step(product, params, memory, x_t):
         z = product("recurrent_kernel", memory["hidden"])
         h = tag(f(numerics(z)).astype(z.dtype), "hidden")
         return h, {"hidden": h}
 
+    named = lambda a: {"recurrent_kernel": a}
     weights = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
-    return cell("elman", features, init, carry, project, step, weights)
+    return cell("elman", features, init, carry, named, step, weights)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, orthogonal
-from jnn.layers.cells import affine, by_gates, cell, for_each_gate, memory_dtype, sigmoid
+from jnn.layers.cells import by_gates, cell, for_each_gate, memory_dtype, sigmoid
 from jnn.layers.checks import check_positive
 from jnn.model import Model
 from jnn.precision import numerics, parameter_dtype
@@ -99,19 +99,16 @@ def gru(
         n = jnp.tanh(numerics(product("candidate", (r * h).astype(dtype))))
         return _blend(u, n, h, z.dtype)
 
-    def by_product(params, x):
-        a = affine(params, x)
-        return {"gates": a[..., :split], "candidate": a[..., split:]}
-
     def split_kernel(params):
         kernel = params["recurrent_kernel"]
         return {"gates": kernel[:, :split], "candidate": kernel[:, split:]}
 
     if reset == "after":
-        project = lambda params, x: {"input": affine(params, x)}
+        named = lambda a: {"input": a}
         weights = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
-        return cell("gru", 3 * features, init, carry, project, after, weights)
-    return cell("gru", 3 * features, init, carry, by_product, before, split_kernel)
+        return cell("gru", 3 * features, init, carry, named, after, weights)
+    named = lambda a: {"gates": a[..., :split], "candidate": a[..., split:]}
+    return cell("gru", 3 * features, init, carry, named, before, split_kernel)
 
 
 def _blend(u, n, h, dtype):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, orthogonal
 from jnn.integers import check_number
-from jnn.layers.cells import affine, by_gates, cell, for_each_gate, memory_dtype, sigmoid
+from jnn.layers.cells import by_gates, cell, for_each_gate, memory_dtype, sigmoid
 from jnn.layers.checks import check_positive
 from jnn.model import Model
 from jnn.precision import numerics, parameter_dtype
@@ -87,9 +87,6 @@ def lstm(
         h = jnp.zeros((*x_t.shape[:-1], outputs), memory_dtype(params, x_t))
         return {"hidden": h, "cell": numerics(jnp.zeros((*x_t.shape[:-1], features), h.dtype))}
 
-    def project(params, x):
-        return {"recurrent_kernel": affine(params, x)}
-
     def step(product, params, memory, x_t):
         h, c = memory["hidden"], memory["cell"]
         row = lambda p: p.reshape((1,) * (c.ndim - 1) + (-1,))
@@ -110,5 +107,6 @@ def lstm(
         return h, {"hidden": h, "cell": c}
 
     names = ("recurrent_kernel",) if projection is None else ("recurrent_kernel", "projection")
+    named = lambda a: {"recurrent_kernel": a}
     weights = lambda params: {name: params[name] for name in names}
-    return cell("lstm", 4 * features, init, carry, project, step, weights)
+    return cell("lstm", 4 * features, init, carry, named, step, weights)

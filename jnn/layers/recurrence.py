@@ -29,7 +29,7 @@ LARGE = 2**23  # bytes, beyond what stays in the caches
 
 def scan(
     step: Callable,
-    project: Callable,
+    named: Callable,
     weights: dict,
     params: Any,
     memory: Any,
@@ -38,24 +38,25 @@ def scan(
 ) -> tuple[Any, Any]:
     """Scan ``step(product, params, memory, x_t) -> y_t, memory`` over the first axis of x.
 
-    ``project(params, x)``, of one element or of many, is a dict. Within a step ``product(name, h)``
-    is ``project(params, x_t)[name] + h @ weights[name]``, without the first term if it has no such
-    name; h has any leading axes, and each name is used once. The step's x_t has only its other
-    entries. Gradients of the ``params`` that a step uses directly, such as a bias, are summed step
-    by step. Where ``mask``, time first, is False, the memory stays as it was.
+    ``named(a)`` is a dict of parts of ``a``, the projection ``x kernel + bias`` with those of the
+    params. Within a step ``product(name, h)`` is ``named(a_t)[name] + h @ weights[name]``, without
+    the first term if it has no such name; h has any leading axes, and each name is used once. The
+    step's x_t has only its other entries. Gradients of the ``params`` that a step uses directly,
+    such as a bias, are summed step by step. Where ``mask``, time first, is False, the memory stays
+    as it was.
 
     Returns the stacked y, and the last memory.
     """
 
     def evaluate(weights, params, memory, x, mask):
-        return _forward(step, project, weights, params, memory, x, mask)[0]
+        return _forward(step, named, weights, params, memory, x, mask)[0]
 
     def tangent(primals, tangents):
         weights, params, _, x, mask = primals
         d_weights, d_params, d_memory, d_x, _ = tangents
-        outputs, (before, others, products) = _forward(step, project, *primals)
-        _, d_x = jax.jvp(project, (params, x), (d_params, d_x))
+        outputs, (before, others, products) = _forward(step, named, *primals)
         z = {name: z for name, (_, z) in products.items()}
+        d_x = named(over_time(d_x, params["kernel"]) + _projected(d_params, x))
         d_z = {
             name: _add(d_x.get(name), over_time(h, d_weights[name]))
             for name, (h, _) in products.items()
@@ -96,10 +97,10 @@ def over_time(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) ->
 
 
 def advance(
-    step: Callable, project: Callable, weights: dict, params: Any, memory: Any, x_t: jax.Array
+    step: Callable, named: Callable, weights: dict, params: Any, memory: Any, x_t: jax.Array
 ) -> tuple[Any, Any]:
     """One step of `scan`: y_t, and the new memory."""
-    x_t = project(params, x_t)
+    x_t = named(_projected(params, x_t))
     return step(_product(weights, x_t, {}), params, memory, _others(x_t, weights))
 
 
@@ -119,10 +120,15 @@ def _others(x, weights):
     return {name: value for name, value in x.items() if name not in weights}
 
 
-def _forward(step, project, weights, params, memory, x, mask):
+def _projected(params, x):
+    return over_time(x, params["kernel"], params["bias"])
+
+
+def _forward(step, named, weights, params, memory, x, mask):
     """y and the last memory; and of each step its initial memory, its x_t, and the inputs and
     outputs of its products.
     """
+    project = lambda params, x: named(_projected(params, x))
     is_by_steps = _is_projected_by_steps(jax.eval_shape(project, params, x), weights)
     if not is_by_steps:
         x = project(params, x)
