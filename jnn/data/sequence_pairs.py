@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from jnn.data.checks import check_int32
 from jnn.data.sequences import pad
@@ -14,8 +13,8 @@ from jnn.errors import mistake
 
 
 def sequence_pairs(
-    sources: Sequence[ArrayLike],
-    targets: Sequence[ArrayLike],
+    sources: Sequence[Sequence[int] | np.ndarray],
+    targets: Sequence[Sequence[int] | np.ndarray],
     *,
     start: int,
     end: int,
@@ -62,7 +61,7 @@ def sequence_pairs(
     }
 
 
-def _integers(target: ArrayLike, number: int) -> np.ndarray:
+def _integers(target: Sequence[int] | np.ndarray, number: int) -> np.ndarray:
     """A target as int64, to which a token can be appended: uint64 and [] would become floats."""
     array = np.asarray(target)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):

@@ -16,6 +16,7 @@ Every function here is causal: its results for the times up to t do not depend o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -259,7 +260,7 @@ def _series(caller: str, series: np.ndarray) -> np.ndarray:
 def _parts(caller: str, within: Parts | None, size: int) -> list[range]:
     within = range(size) if within is None else within
     is_one = isinstance(within, range) or not np.iterable(within)
-    parts = [within] if is_one else list(within)
+    parts: list[Any] = [within] if is_one else list(within)
     for part in parts:
         if not isinstance(part, range):
             remedy = "The times from a to b - 1 are range(a, b)."
