@@ -1,5 +1,6 @@
 """Tables of plain text for a terminal, a file or a report."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from jnn.wording import metric_name, printable
@@ -8,12 +9,18 @@ from jnn.wording import metric_name, printable
 def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> list[str]:
     """The rows as lines with aligned columns; the columns ``numbers`` are aligned to the right.
 
+    Letters that a terminal draws twice as wide, as of Chinese and Japanese, count as two.
+
     >>> table([["model", "accuracy"], ["cnn", "0.99"]], numbers=[1])
     ['model  accuracy', 'cnn        0.99']
     """
     rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    align = lambda i, text: text.rjust(widths[i]) if i in numbers else text.ljust(widths[i])
+    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+
+    def align(i, text):
+        space = " " * (widths[i] - _width(text))
+        return space + text if i in numbers else text + space
+
     return ["  ".join(align(i, text) for i, text in enumerate(row)).rstrip() for row in rows]
 
 
@@ -32,3 +39,9 @@ def metric_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
     cell = lambda values, name: f"{values[name]:.3f}" if name in values else ""
     rows = [[method, *(cell(values, name) for name in names)] for method, values in metrics.items()]
     return "\n".join(table([head, *rows], numbers=range(1, len(names) + 1)))
+
+
+def _width(text: str) -> int:
+    """The columns that a terminal draws a text in."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)

@@ -31,3 +31,8 @@ def test_columns_are_as_wide_as_their_widest_cell():
         "long  100",
         "x       5",
     ]
+
+
+def test_wide_letters_count_as_two_and_accents_of_their_own_as_none():
+    rows = [["層", "5"], ["abc", "10"], ["e\u0301", "7"]]
+    assert table(rows, numbers=[1]) == ["層    5", "abc  10", "e\u0301     7"]
