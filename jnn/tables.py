@@ -9,7 +9,8 @@ from jnn.wording import metric_name, printable
 def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> list[str]:
     """The rows as lines with aligned columns; the columns ``numbers`` are aligned to the right.
 
-    Letters that a terminal draws twice as wide, as of Chinese and Japanese, count as two.
+    Letters that a terminal draws twice as wide, as of Chinese and Japanese, count as two, and marks
+    above and below others as none.
 
     >>> table([["model", "accuracy"], ["cnn", "0.99"]], numbers=[1])
     ['model  accuracy', 'cnn        0.99']
@@ -43,5 +44,6 @@ def metric_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
 
 def _width(text: str) -> int:
     """The columns that a terminal draws a text in."""
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+    letters = unicodedata.normalize("NFC", text)  # so that parts of Korean syllables are one letter
+    drawn = [letter for letter in letters if unicodedata.category(letter) not in ("Mn", "Me")]
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in drawn)

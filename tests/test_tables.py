@@ -1,5 +1,9 @@
 """Tables of plain text."""
 
+import unicodedata
+
+import pytest
+
 from jnn.tables import metric_table, table
 
 
@@ -36,3 +40,15 @@ def test_columns_are_as_wide_as_their_widest_cell():
 def test_wide_letters_count_as_two_and_accents_of_their_own_as_none():
     rows = [["層", "5"], ["abc", "10"], ["e\u0301", "7"]]
     assert table(rows, numbers=[1]) == ["層    5", "abc  10", "e\u0301     7"]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [("กิน", 2), ("हुआ", 2), ("ガゼ", 4), ("각도", 4), ("é", 1)],
+    ids=["Thai", "Hindi", "Japanese", "Korean", "French"],
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])  # macOS names files in NFD
+def test_marks_and_parts_of_letters_take_no_columns(text, columns, form):
+    letters = unicodedata.normalize(form, text)
+    lines = table([[letters, "5"], ["abcdef", "10"]], numbers=[1])
+    assert lines == [letters + " " * (6 - columns) + "   5", "abcdef  10"]
