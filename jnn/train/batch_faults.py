@@ -1,8 +1,10 @@
 """What is wrong with the batch of a step that was not finite."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jnn.paths import path_name
@@ -17,15 +19,14 @@ def rows_not_finite(batch: Any) -> str:
     'x in rows 1, 2'
     """
     faults = []
-    for path, leaf in jax.tree.leaves_with_path(batch):
-        values = np.asarray(leaf)
-        if not np.issubdtype(values.dtype, np.floating) or not values.ndim:
+    for name, values in _arrays(batch):
+        if not jnp.issubdtype(values.dtype, jnp.floating):
             continue
         bad = ~np.isfinite(values.astype(np.float32)).reshape(len(values), -1).all(axis=1)
         if rows := np.flatnonzero(bad).tolist():
             more = f" and {len(rows) - MOST_ROWS} more" if len(rows) > MOST_ROWS else ""
             first = ", ".join(map(str, rows[:MOST_ROWS]))
-            faults.append(f"{path_name(path) or 'the batch'} in rows {first}{more}")
+            faults.append(f"{name} in rows {first}{more}")
     return "; ".join(faults)
 
 
@@ -38,12 +39,20 @@ def ranges_of_integers(batch: Any) -> str:
     'label has -1 to 1, the least in row 2'
     """
     ranges = []
-    for path, leaf in jax.tree.leaves_with_path(batch):
-        values = np.asarray(leaf)
-        if np.issubdtype(values.dtype, np.integer) and values.ndim and values.size:
+    for name, values in _arrays(batch):
+        if np.issubdtype(values.dtype, np.integer):
             least, largest = values.min(), values.max()
             odd, which = (np.argmin, "least") if least < 0 else (np.argmax, "largest")
             row = np.unravel_index(odd(values), values.shape)[0]
-            name = path_name(path) or "the batch"
             ranges.append(f"{name} has {least} to {largest}, the {which} in row {row}")
     return "; ".join(ranges)
+
+
+def _arrays(batch: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of a batch that have rows of numbers, by name."""
+    for path, leaf in jax.tree.leaves_with_path(batch):
+        if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            continue
+        values = np.asarray(leaf)
+        if values.ndim and values.size:
+            yield path_name(path) or "the batch", values
