@@ -153,9 +153,10 @@ def _is_projected_by_steps(projected, weights):
 
         LSTM, more than 8 MB   0.7 to 1.0, 0.9 to 1.0
               less             0.8 to 1.3, 0.8 to 1.2
-        GRU                    0.5 to 0.9, 0.7 to 1.0
+        GRU, reset="after"     0.5 to 0.9, 0.7 to 1.0
 
-    The GRU adds what it reads of x to no product. Of fewer rows both take up to twice as long.
+    The last adds what it reads of x to no product. Of fewer rows both take up to twice as long. In
+    memory, 64 x 128 elements of 128 features, a value takes 6 in place of 28 to 36 MB.
     """
     shapes = jax.tree.leaves(projected)
     if not on_one_cpu() or not all(isinstance(n, int) for leaf in shapes for n in leaf.shape):
