@@ -36,7 +36,7 @@ from jax.sharding import AxisType
 from jnn.precision import numerics, wide
 from jnn.processor import instructions
 
-FEW_CHANNELS, FEW_FEATURES = 4, 8  # within a group, and of all
+FEW_CHANNELS, FEW_FEATURES = 4, 8  # of a convolution, or of one of its groups
 MOST_TERMS = 64  # of a sum, which is unrolled and compiles longer the larger it is
 LEAST_OF_WINDOWS = 64  # features, below which windows of many channels are not worth copying
 MOST_CHANNELS_OF_A_GROUP = 8  # of which each is read apart from the others
@@ -123,9 +123,9 @@ def _form_of_one(x, kernel, outputs, geometry):
         return form
     if channels <= FEW_CHANNELS and channels * taps <= _most_terms(features):
         return _of_few_channels
-    if is_known and features >= FEW_FEATURES and math.prod(space) < taps <= MOST_TERMS:
-        copies = math.prod(outputs) * taps / math.prod(space)
-        return _of_small_images if copies <= MOST_COPIES * features else None
+    is_small = is_known and features >= FEW_FEATURES and math.prod(space) < taps <= MOST_TERMS
+    if is_small and math.prod(outputs) * taps <= MOST_COPIES * features * math.prod(space):
+        return _of_small_images
     return None
 
 

@@ -12,6 +12,7 @@ it is plain JAX, so that derivatives of every order and mode, and ``vmap`` of th
 step keeps its memory and its products for the backward pass, which recomputes the rest.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -56,7 +57,8 @@ def scan(
         d_weights, d_params, d_memory, d_x, _ = tangents
         outputs, (before, others, products) = _forward(step, named, *primals)
         z = {name: z for name, (_, z) in products.items()}
-        d_x = named(over_time(d_x, params["kernel"]) + _projected(d_params, x))
+        by_params = over_time(x, d_params["kernel"], d_params["bias"])
+        d_x = named(over_time(d_x, params["kernel"]) + by_params)
         d_z = {
             name: _add(d_x.get(name), over_time(h, d_weights[name]))
             for name, (h, _) in products.items()
@@ -100,7 +102,7 @@ def advance(
     step: Callable, named: Callable, weights: dict, params: Any, memory: Any, x_t: jax.Array
 ) -> tuple[Any, Any]:
     """One step of `scan`: y_t, and the new memory."""
-    x_t = named(_projected(params, x_t))
+    x_t = _project(named, params, x_t)
     return step(_product(weights, x_t, {}), params, memory, _others(x_t, weights))
 
 
@@ -120,15 +122,16 @@ def _others(x, weights):
     return {name: value for name, value in x.items() if name not in weights}
 
 
-def _projected(params, x):
-    return over_time(x, params["kernel"], params["bias"])
+def _project(named, params, x):
+    """The parts of the projection of x, which is one element or many."""
+    return named(over_time(x, params["kernel"], params["bias"]))
 
 
 def _forward(step, named, weights, params, memory, x, mask):
     """y and the last memory; and of each step its initial memory, its x_t, and the inputs and
     outputs of its products.
     """
-    project = lambda params, x: named(_projected(params, x))
+    project = functools.partial(_project, named)
     is_by_steps = _is_projected_by_steps(jax.eval_shape(project, params, x), weights)
     if not is_by_steps:
         x = project(params, x)
