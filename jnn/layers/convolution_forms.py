@@ -48,6 +48,7 @@ MOST_OUTPUTS = 64  # of the gradient to a small kernel
 MOST_ROWS = 16  # of a large window, summed as one expression
 FAR_MORE = 4  # so many times as many taps as outputs are a large window
 MOST_SUMMED = 2**14  # elements of a window and its channels, beyond which chunks are faster
+MOST_WRITTEN_OUT = 8  # groups that are computed one by one, without a loop
 LEAST_CHUNK, MOST_CHUNKS = 16, 16  # channels of a chunk, and chunks, which are unrolled
 
 
@@ -391,10 +392,20 @@ def _of_all_groups(form):
 
 
 def _by_groups(x, kernel, geometry):
-    """One group after the other."""
-    groups = [jnp.moveaxis(split(array, geometry.groups), -2, 0) for array in (x, kernel)]
-    y = in_sequence(*groups, geometry=geometry._replace(groups=1))
-    return merge(jnp.moveaxis(y, 0, -2))
+    """One group after the other.
+
+    Few are written out, so that XLA reads each where it lies in x. In a loop all are put in order
+    first, and 2 to 8 groups take 1 to 2.9 times as long, 1.4 in the mean of 40 geometries; a step
+    of a ResNeXt of 4 or 8 groups 1.1. They compile alike: 32 groups written out take 4 times as
+    long to compile.
+    """
+    groups, one = geometry.groups, geometry._replace(groups=1)
+    if groups > MOST_WRITTEN_OUT:
+        members = [jnp.moveaxis(split(array, groups), -2, 0) for array in (x, kernel)]
+        return merge(jnp.moveaxis(in_sequence(*members, geometry=one), 0, -2))
+    parts = [jnp.split(array, groups, axis=-1) for array in (x, kernel)]
+    form = _form(parts[0][0].shape, parts[1][0].shape, one)
+    return jnp.concatenate([form(*part, one) for part in zip(*parts, strict=True)], axis=-1)
 
 
 def _by_slices(x, kernel, geometry):

@@ -336,6 +336,18 @@ def test_vmap_is_a_loop(float64, axes, groups):
         np.testing.assert_allclose(a, b, atol=GRADIENT)
 
 
+@pytest.mark.parametrize(("groups", "is_loop"), [(8, False), (9, True)])
+def test_few_groups_are_written_out_and_more_are_a_loop(float64, groups, is_loop):
+    geometry = Geometry((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 2), groups)
+    x, kernel = draw((2, 5, 4, 9 * groups)), draw((3, 2, 9, 10 * groups), seed=1)
+    form = convolution_forms._form(x.shape, kernel.shape, geometry)
+    assert form is convolution_forms._by_groups
+    program = jax.jit(functools.partial(form, geometry=geometry)).lower(x, kernel)
+    assert ("stablehlo.while" in program.as_text()) == is_loop
+    expected = lax_convolution(x, kernel, geometry)
+    np.testing.assert_allclose(program.compile()(x, kernel), expected, atol=FORWARD)
+
+
 def test_grouped_and_in_sequence_agree(float64):
     """What a CPU runs and what other devices run."""
     for groups in (1, 2, 12):
