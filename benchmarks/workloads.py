@@ -27,6 +27,8 @@ FLAGS = (
     "xla_cpu_experimental_ynn_fusion_type=-individual_convolution",
 )
 """What XLA's compiler for CPUs may be told, of what could make training faster."""
+OF_RESNET18 = 555_422_720
+"""The products of a number with another for one image by the model of resnet18."""
 SAMPLING = {"all": "a token", "top_k": "one of 50 tokens", "top_p": "a token of a nucleus of 0.9"}
 """How a token is drawn."""
 PEERS = {
@@ -155,6 +157,12 @@ def _recurrent(kind: str, gates: int) -> Workload:
     return _training(kind, about, ways, _of_recurrent(gates))
 
 
+def _predicting(batch: int) -> Workload:
+    ways = {"jnn": Way("peers.of_jnn:predict", (batch,)), **_peers("torch", "predict", batch)}
+    about = f"the logits of {batch} x 32x32x3 by a ResNet-18"
+    return Workload(about, ways, None, 2 * batch * OF_RESNET18)
+
+
 def _writing(batch: int) -> Workload:
     ways = {
         "jnn": Way("peers.of_jnn:write", (batch,)),
@@ -238,8 +246,9 @@ WORKLOADS = {
         "resnet18",
         "a step of a ResNet-18, 32 x 32x32x3",
         _kept("resnet18") | _products("resnet18") | _peers("torch", "resnet18"),
-        6 * 32 * 555_422_720,
+        6 * 32 * OF_RESNET18,
     ),
+    **{f"prediction_{batch}": _predicting(batch) for batch in (1, 32)},
     "lstm": _recurrent("lstm", 4),
     "gru": _recurrent("gru", 3),
     "gpt_s": _gpt("gpt_s", works.GPT_S),

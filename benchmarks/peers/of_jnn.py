@@ -159,6 +159,16 @@ def train_many_steps(name: str) -> Call:
     return by_dispatch(model(), *data(works.STEPS))
 
 
+def predict(batch: int) -> Call:
+    """The logits of images by the model of resnet18."""
+    network, _ = NETWORKS["resnet18"]
+    model, x = network(), jnp.asarray(works.images(batch, 32, 3)[0])
+    params, state = jax.jit(model.init)(jax.random.key(0), x[:1])
+    logits = lambda params, state, x: model.apply(params, state, x)[0]
+    logits = jax.jit(logits, compiler_options=compiler_options())
+    return lambda: logits(params, state, x)
+
+
 def write(batch: int, devices: int = 1) -> Call:
     """The most probable token each time, as many as fit, in one program."""
     work = works.GPT_M

@@ -125,13 +125,29 @@ class Residual(nn.Module):
         return functional.relu(self.body(x) + self.shortcut(x))
 
 
-def resnet18() -> Call:
-    """A step of resnet18."""
+def _resnet18() -> nn.Module:
+    """The model of resnet18."""
     stem = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()
     sizes = [(64, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 512)]
     blocks = [Residual(*size) for size in [*sizes, (512, 512)]]
     head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)
-    return training(nn.Sequential(*stem, *blocks, *head), *_images(32, 32, 3))
+    return nn.Sequential(*stem, *blocks, *head)
+
+
+def resnet18() -> Call:
+    """A step of resnet18."""
+    return training(_resnet18(), *_images(32, 32, 3))
+
+
+def predict(batch: int) -> Call:
+    """The logits of images by the model of resnet18."""
+    model, x = _resnet18().eval(), torch.tensor(_images(batch, 32, 3)[0])
+
+    @torch.inference_mode()
+    def call():
+        return model(x)
+
+    return call
 
 
 class Recurrent(nn.Module):
