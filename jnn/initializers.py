@@ -29,7 +29,7 @@ from jax.nn.initializers import constant, ones, zeros
 
 from jnn.errors import mistake
 from jnn.integers import as_number, check_fraction, check_integer, check_number
-from jnn.threefry import unrolled
+from jnn.threefry import split, unrolled
 
 __all__ = [
     "constant",
@@ -286,7 +286,7 @@ def sparse(sparsity: float, stddev: float = 0.01) -> Init:
     def init(key, shape, dtype=float):
         if len(shape) != 2:
             raise mistake("sparse", got=f"shape {tuple(shape)}", expected="a matrix (in, out)")
-        values_key, order_key = jax.random.split(key)
+        values_key, order_key = split(key)
         position = jnp.broadcast_to(jnp.arange(shape[0])[:, None], shape)
         order = jax.random.permutation(order_key, position, axis=0, independent=True)
         is_kept = order >= math.ceil(sparsity * shape[0])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnn.threefry import bits, fold_in, folded, jitted, key_words, on_host, unrolled
+from jnn.threefry import bits, fold_in, folded, jitted, key_words, on_host, split, unrolled
 
 KEY = jax.random.key(7)
 DRAWS = {
@@ -115,6 +115,18 @@ def test_a_number_is_folded_in_as_by_jax(key):
     assert placed.committed
 
 
+@pytest.mark.parametrize("key", [KEY, jax.random.key(0, impl="rbg"), jax.random.PRNGKey(0)])
+def test_a_key_is_split_as_by_jax(key):
+    as_data = lambda key: key if key.dtype == jnp.uint32 else jax.random.key_data(key)
+    expected = as_data(jax.random.split(key, 3))
+    with on_host():
+        found = [split(key, 3), jax.jit(partial(split, number=3))(key)]
+        placed = split(jax.device_put(key, jax.devices()[0]))
+    for keys in found:
+        assert np.array_equal([as_data(key) for key in keys], expected)
+    assert all(key.committed for key in placed)
+
+
 def test_a_legacy_key_of_numpy_is_folded_by_jax():
     key = jax.random.PRNGKey(0)
     with on_host():
@@ -122,7 +134,8 @@ def test_a_legacy_key_of_numpy_is_folded_by_jax():
 
 
 def draw(key):
-    return {"a": jax.random.normal(fold_in(fold_in(key, 1), 2), (3,)), "key": fold_in(key, 3)}
+    key, other = split(fold_in(key, 1))
+    return {"a": jax.random.normal(fold_in(key, 2), (3,)), "key": fold_in(other, 3)}
 
 
 @pytest.mark.parametrize("key", [KEY, jax.random.key(0, impl="rbg")])
@@ -135,7 +148,9 @@ def test_the_keys_that_a_function_derives_are_arguments_of_its_program(key):
 
 def test_a_program_has_no_hash_for_keys_that_are_derived():
     with on_host():
-        assert "fold_in" not in str(jax.make_jaxpr(lambda: draw(KEY))())
+        program = str(jax.make_jaxpr(lambda: draw(KEY))())
+    assert "fold_in" not in program
+    assert "split" not in program
 
 
 def test_without_jit_a_function_runs_as_it_is():

@@ -21,6 +21,7 @@ from jnn.layers.positions import Positions
 from jnn.layers.projections import Projections
 from jnn.model import Model, check_key, named, required_key, where
 from jnn.precision import parameter_dtype
+from jnn.threefry import split
 
 NO_POSITIONS = Positions()
 
@@ -113,7 +114,7 @@ def attention(
     def init(key, x):
         check_float("attention", x, min_rank=1)
         check_key("attention", key)
-        projections_key, positions_key = jax.random.split(key)
+        projections_key, positions_key = split(key)
         params = projections.init(projections_key, x.shape[-1], x.shape[-1], parameter_dtype(x))
         if query_norm is not None:
             d = params["query"]["kernel"].shape[-1] // heads

@@ -10,6 +10,7 @@ from jnn.layers import recurrence
 from jnn.layers.checks import check_features, check_params
 from jnn.layers.recurrent import recurrent
 from jnn.model import Model, Params, where
+from jnn.threefry import split
 
 NAMES = ("kernel", "recurrent_kernel", "bias")
 
@@ -71,7 +72,7 @@ def for_each_gate(init: Callable, n: int) -> Callable:
         rows, columns = shape
         # Not vmapped: two batched QR decompositions at once deadlock if XLA's CPU backend has two
         # threads.
-        keys = jax.random.split(key, n)
+        keys = split(key, n)
         return jnp.concatenate([init(key, (rows, columns // n), dtype) for key in keys], axis=1)
 
     return blocks

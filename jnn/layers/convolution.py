@@ -24,6 +24,7 @@ from jnn.layers.sliding_windows import (
 )
 from jnn.model import Model, check_key
 from jnn.precision import parameter_dtype
+from jnn.threefry import split
 
 
 def conv(
@@ -336,7 +337,7 @@ def _layer(
 
 def _params(caller: str, key, x, shape, kernel_init, bias_init) -> dict[str, jax.Array]:
     check_key(caller, key)
-    kernel_key, bias_key = jax.random.split(key)
+    kernel_key, bias_key = split(key)
     params = {"kernel": kernel_init(kernel_key, shape, parameter_dtype(x))}
     if bias_init is not None:
         params["bias"] = bias_init(bias_key, shape[-1:], parameter_dtype(x))

@@ -10,6 +10,7 @@ from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers.checks import check_features, check_float, check_params, check_positive, refuse_mask
 from jnn.model import Model, check_key, no_params, pointwise
 from jnn.precision import parameter_dtype
+from jnn.threefry import split
 
 
 def dense(
@@ -34,7 +35,7 @@ def dense(
     def init(key, x):
         check_float("dense", x, min_rank=1)
         check_key("dense", key)
-        kernel_key, bias_key = jax.random.split(key)
+        kernel_key, bias_key = split(key)
         params = {"kernel": kernel_init(kernel_key, (x.shape[-1], features), parameter_dtype(x))}
         if use_bias:
             params["bias"] = bias_init(bias_key, (features,), parameter_dtype(x))

@@ -12,6 +12,7 @@ from jnn.layers.checks import check_positive
 from jnn.model import Model
 from jnn.precision import numerics, parameter_dtype
 from jnn.tags import tag
+from jnn.threefry import split
 
 
 def elman(
@@ -47,7 +48,7 @@ def elman(
     f = activation if callable(activation) else activation_called(activation)
 
     def init(key, x_t):
-        keys, dtype = jax.random.split(key, 3), parameter_dtype(x_t)
+        keys, dtype = split(key, 3), parameter_dtype(x_t)
         return {
             "kernel": kernel_init(keys[0], (x_t.shape[-1], features), dtype),
             "recurrent_kernel": recurrent_init(keys[1], (features, features), dtype),

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
@@ -12,6 +11,7 @@ from jnn.layers.checks import check_positive
 from jnn.model import Model
 from jnn.precision import numerics, parameter_dtype
 from jnn.tags import tag
+from jnn.threefry import split
 
 
 def gru(
@@ -64,7 +64,7 @@ def gru(
         )
 
     def init(key, x_t):
-        keys, dtype = jax.random.split(key), parameter_dtype(x_t)
+        keys, dtype = split(key), parameter_dtype(x_t)
         by_gate = for_each_gate(recurrent_init, 3)
         params = {
             "kernel": kernel_init(keys[0], (x_t.shape[-1], 3 * features), dtype),
@@ -79,16 +79,16 @@ def gru(
         h = jnp.zeros((*x_t.shape[:-1], features), memory_dtype(params, x_t))
         return {"hidden": numerics(h)}
 
-    split = 2 * features
+    gates = 2 * features  # of reset and update
 
     def after(product, params, memory, x_t):
         h, a, d = memory["hidden"], numerics(x_t["input"]), numerics(params["recurrent_bias"])
         z = product("recurrent_kernel", h.astype(params["recurrent_kernel"].dtype))
         dtype, z = z.dtype, numerics(z)
-        r, u = by_gates(sigmoid(a[..., :split] + z[..., :split]), 2)
+        r, u = by_gates(sigmoid(a[..., :gates] + z[..., :gates]), 2)
         r = tag(r, "reset_gate")
         d = d.reshape((1,) * (z.ndim - 1) + d.shape)
-        n = jnp.tanh(a[..., split:] + r * (z[..., split:] + d))
+        n = jnp.tanh(a[..., gates:] + r * (z[..., gates:] + d))
         return _blend(u, n, h, dtype)
 
     def before(product, params, memory, x_t):
@@ -101,13 +101,13 @@ def gru(
 
     def split_kernel(params):
         kernel = params["recurrent_kernel"]
-        return {"gates": kernel[:, :split], "candidate": kernel[:, split:]}
+        return {"gates": kernel[:, :gates], "candidate": kernel[:, gates:]}
 
     if reset == "after":
         named = lambda a: {"input": a}
         weights = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
         return cell("gru", 3 * features, init, carry, named, after, weights)
-    named = lambda a: {"gates": a[..., :split], "candidate": a[..., split:]}
+    named = lambda a: {"gates": a[..., :gates], "candidate": a[..., gates:]}
     return cell("gru", 3 * features, init, carry, named, before, split_kernel)
 
 

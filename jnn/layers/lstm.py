@@ -1,6 +1,5 @@
 """Long short-term memory."""
 
-import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
@@ -11,6 +10,7 @@ from jnn.layers.checks import check_positive
 from jnn.model import Model
 from jnn.precision import numerics, parameter_dtype
 from jnn.tags import tag
+from jnn.threefry import split
 
 
 def lstm(
@@ -70,7 +70,7 @@ def lstm(
     outputs = features if projection is None else projection
 
     def init(key, x_t):
-        keys, dtype = jax.random.split(key, 3), parameter_dtype(x_t)
+        keys, dtype = split(key, 3), parameter_dtype(x_t)
         by_gate = for_each_gate(recurrent_init, 4)
         params = {
             "kernel": kernel_init(keys[0], (x_t.shape[-1], 4 * features), dtype),

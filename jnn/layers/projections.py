@@ -11,6 +11,7 @@ from jnn.layers.checks import check_features, check_params, check_positive
 from jnn.layers.dense import linear
 from jnn.model import Params, check_key
 from jnn.tags import tag
+from jnn.threefry import split
 
 NAMES = ("query", "key", "value", "output")
 
@@ -75,8 +76,8 @@ class Projections:
             "output": (inner, features),
         }
         params = {}
-        for name, child_key in zip(sizes, jax.random.split(key, len(sizes)), strict=True):
-            kernel_key, bias_key = jax.random.split(child_key)
+        for name, child_key in zip(sizes, split(key, len(sizes)), strict=True):
+            kernel_key, bias_key = split(child_key)
             kernel_init = (name == "output" and self.output_init) or self.kernel_init
             params[name] = {"kernel": kernel_init(kernel_key, sizes[name], dtype)}
             if self.use_bias is True or (self.use_bias and name in self.use_bias):
