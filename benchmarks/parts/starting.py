@@ -14,7 +14,10 @@ PROGRAMS = {
     "import torch": "import torch",
     "jnn --help": "import sys; sys.argv = ['jnn', '--help']; from jnn.cli import main; main()",
     "jnn list": "import sys; sys.argv = ['jnn', 'list']; from jnn.cli import main; main()",
-    "first step, jnn": "from benchmarks.peers import of_jnn; of_jnn.train('mlp')()",
+    "first step, jnn": (
+        "from benchmarks import works; from benchmarks.peers.by_jnn import by_call, perceptron; "
+        "by_call(perceptron(works.MLP), *works.examples(works.MLP))().block_until_ready()"
+    ),
     "first step, JAX alone": (
         "from benchmarks import works; from benchmarks.peers import jax_alone; "
         "jax_alone.mlp(works.MLP)().block_until_ready()"

@@ -11,10 +11,9 @@ import optax
 
 import jnn
 from benchmarks import works
+from benchmarks.peers.by_jnn import by_call, objective_of, perceptron
 from jnn.architectures.cnn import CNNConfig, lenet5, small_vgg
 from jnn.architectures.cnn import cnn as cnn_model
-from jnn.architectures.mlp import MLPConfig
-from jnn.architectures.mlp import mlp as mlp_model
 from jnn.architectures.resnet import ResNetConfig, resnet
 from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.decoding.generate import generate
@@ -37,31 +36,6 @@ from jnn.train.sweep import make_epoch, over_members
 Call = Callable[[], Any]
 
 
-def objective_of(model: jnn.Model):
-    """The mean cross entropy."""
-
-    def objective(params, state, batch, key):
-        logits, state = model.apply(params, state, batch["x"], key=key, train=True)
-        return jnp.mean(cross_entropy(logits, batch["label"])), (state, {})
-
-    return objective
-
-
-def by_call(model: jnn.Model, x: np.ndarray, label: np.ndarray, devices: int = 1) -> Call:
-    """One call a step; with several devices each has a part of the batch."""
-    optimizer, mesh = optax.adam(works.LEARNING_RATE), device_mesh(devices)
-    train_state = init_train_state(seed_key(0), model, optimizer, x[:1])
-    kept, batch = on_each(mesh, ([train_state], {"x": x, "label": label}))
-    step = make_step(objective_of(model), optimizer, mesh=mesh if devices > 1 else None)
-    step = jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
-
-    def call():
-        kept[0], metrics = step(kept[0], batch)
-        return metrics["loss"]
-
-    return call
-
-
 def by_dispatch(model: jnn.Model, x: np.ndarray, label: np.ndarray) -> Call:
     """Many steps in one dispatch, as `jnn.train.fit` makes them, on batches drawn from memory."""
     optimizer = optax.adam(works.LEARNING_RATE)
@@ -74,11 +48,6 @@ def by_dispatch(model: jnn.Model, x: np.ndarray, label: np.ndarray) -> Call:
         return metrics["loss"]
 
     return call
-
-
-def perceptron(work: works.Perceptron) -> jnn.Model:
-    """The model of a work."""
-    return mlp_model(MLPConfig(outputs=work.sizes[-1], hidden=work.sizes[1:-1]))
 
 
 def convolutional() -> jnn.Model:
