@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jnn import threefry
 from jnn.errors import JnnError, mistake
 from jnn.functions import as_model, check_keeps_apart, identity, looks_across
 from jnn.integers import check_integer
@@ -403,7 +404,7 @@ def _computed_once(y: Any, params: Any) -> Any:
 def fold_in_each(caller: str, key: jax.Array, n: int) -> jax.Array:
     """The keys ``fold_in(key, i)``, i = 0 ... n - 1, as one array."""
     check_key(caller, key)
-    return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))
+    return threefry.fold_in_each(key, n)
 
 
 def unstacked(tree: Any, n: int) -> list[Any]:

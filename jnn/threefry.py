@@ -18,12 +18,14 @@ NumPy has the same hash here, for numbers that a program would only read.
 
 import contextlib
 import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
+import jax.custom_batching
 import jax.extend.random
 import jax.numpy as jnp
 import numpy as np
@@ -90,7 +92,7 @@ def _threefry(k0: Any, k1: Any, x: Any, y: Any):
 
 
 def key_words(key: jax.Array) -> np.ndarray | None:
-    """The words of a key (2,) uint32, for draws by NumPy that are the bits of `jax.random`.
+    """The words of a key, or of several, (..., 2) uint32, by which NumPy draws as `jax.random`.
 
     For integers that a program would only read: it need not compile the hash then. None for a key
     that is not of Threefry, or is legacy.
@@ -125,13 +127,14 @@ def on_host():
 def fold_in(key: jax.Array, number: int) -> jax.Array:
     """``jax.random.fold_in(key, number)``; `on_host` it takes no program for a key at hand.
 
+    Nor for each of the keys at hand over which it is mapped by ``jax.vmap``.
+
     >>> key = jax.random.key(0)
     >>> with on_host():
     ...     bool(fold_in(key, 7) == jax.random.fold_in(key, 7))
     True
     """
-    words = _words_at_hand(key)
-    return jax.random.fold_in(key, number) if words is None else _key(folded(words, number), key)
+    return _derived(key, [number], lambda key: [jax.random.fold_in(key, number)])[0]
 
 
 def split(key: jax.Array, number: int = 2) -> list[jax.Array]:
@@ -142,21 +145,49 @@ def split(key: jax.Array, number: int = 2) -> list[jax.Array]:
     ...     [bool(a == b) for a, b in zip(split(key), jax.random.split(key), strict=True)]
     [True, True]
     """
+    return _derived(key, range(number), lambda key: list(jax.random.split(key, number)))
+
+
+def fold_in_each(key: jax.Array, n: int) -> jax.Array:
+    """The keys ``fold_in(key, i)``, i = 0 ... n - 1, as one array; `on_host` as by `fold_in`.
+
+    >>> fold_in_each(jax.random.key(0), 3).shape
+    (3,)
+    """
     words = _words_at_hand(key)
     if words is None:
-        return list(jax.random.split(key, number))
-    return [_key(of_one, key) for of_one in folded(words, np.arange(number))]
+        return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))
+    return _key(folded(words, np.arange(n)), key)
+
+
+def _derived(key: jax.Array, numbers: Iterable[int], by_jax: Callable) -> list[jax.Array]:
+    """The keys that are derived from one by numbers: by NumPy where that can be, else by JAX."""
+    if not _on_host.get():
+        return by_jax(key)
+    if (words := _words_at_hand(key)) is not None and key.ndim == 0:
+        return [_key(folded(words, number), key) for number in numbers]
+    derive = jax.custom_batching.custom_vmap(by_jax)
+
+    @derive.def_vmap
+    def of_each(size, is_mapped, keys):
+        words = _words_at_hand(keys)
+        if words is None:
+            derived = jax.vmap(by_jax)(keys)
+        else:
+            derived = [_key(folded(words, number), keys) for number in numbers]
+        return derived, [True] * len(derived)
+
+    return derive(key)
 
 
 def _words_at_hand(key: jax.Array) -> np.ndarray | None:
-    """The words of a key (2,), `on_host` and where the key is a value on this machine."""
+    """The words of a key or of several (..., 2), `on_host` and where they are values here."""
     is_at_hand = isinstance(key, jax.Array) and not isinstance(key, Tracer)
-    is_one = is_at_hand and key.is_fully_addressable and key.ndim == 0
-    return key_words(key) if _on_host.get() and is_one else None
+    return key_words(key) if _on_host.get() and is_at_hand and key.is_fully_addressable else None
 
 
 def _key(words: np.ndarray, like: jax.Array) -> jax.Array:
-    """The key of some words, where another is."""
+    """The key of some words, or the keys, where another is."""
     with jax.ensure_compile_time_eval():
         place = like.sharding if like.committed else None
         return jax.random.wrap_key_data(jax.device_put(words, place), impl=THREEFRY)

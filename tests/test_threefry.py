@@ -7,7 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnn.threefry import bits, fold_in, folded, jitted, key_words, on_host, split, unrolled
+from jnn.threefry import (
+    bits,
+    fold_in,
+    fold_in_each,
+    folded,
+    jitted,
+    key_words,
+    on_host,
+    split,
+    unrolled,
+)
 
 KEY = jax.random.key(7)
 DRAWS = {
@@ -146,11 +156,34 @@ def test_the_keys_that_a_function_derives_are_arguments_of_its_program(key):
     assert drawn["key"] == expected["key"]
 
 
-def test_a_program_has_no_hash_for_keys_that_are_derived():
+def of_copies(key):
+    return jax.vmap(draw)(fold_in_each(key, 3))
+
+
+def of_copies_of_copies(key):
+    return jax.vmap(of_copies)(fold_in_each(key, 2))
+
+
+@pytest.mark.parametrize("derive", [of_copies, of_copies_of_copies])
+@pytest.mark.parametrize("key", [KEY, jax.random.key(0, impl="rbg")])
+def test_the_keys_of_copies_are_those_of_jax(key, derive):
+    drawn, expected = jitted(derive, key), jax.jit(derive)(key)
+    assert np.array_equal(drawn["a"], expected["a"])
+    assert np.array_equal(*map(jax.random.key_data, (drawn["key"], expected["key"])))
+
+
+@pytest.mark.parametrize("derive", [draw, of_copies])
+def test_a_program_has_no_hash_for_keys_that_are_derived(derive):
     with on_host():
-        program = str(jax.make_jaxpr(lambda: draw(KEY))())
-    assert "fold_in" not in program
-    assert "split" not in program
+        program = str(jax.make_jaxpr(lambda: derive(KEY))())
+    assert "random_fold_in" not in program
+    assert "random_split" not in program
+
+
+def test_several_keys_are_not_folded_as_one():
+    keys = jax.random.split(KEY, 3)
+    with on_host(), pytest.raises(ValueError, match="key"):
+        fold_in(keys, 1)
 
 
 def test_without_jit_a_function_runs_as_it_is():
