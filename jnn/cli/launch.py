@@ -20,6 +20,7 @@ from jnn.cli.machine import devices_of, several_cpus
 from jnn.errors import Interrupted, Lost, mistake
 from jnn.runs.experiments import Listing
 from jnn.train.signals import handled
+from jnn.wording import tell
 
 if TYPE_CHECKING:
     from jnn.runs.run import Run
@@ -300,4 +301,4 @@ def _show(logs: Sequence[IO[bytes]], codes: Sequence[int]) -> None:
             continue
         log.seek(0)
         for line in log.read().decode(errors="replace").splitlines():
-            print(f"[process {index}] {line}", file=sys.stderr)
+            tell(f"[process {index}] {line}")

@@ -9,7 +9,6 @@ import json
 import math
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +163,7 @@ def _run(
     from jnn.files import plain, write_json
     from jnn.runs.records import sealed
     from jnn.train.sweep import check_member, sweep
+    from jnn.wording import tell
 
     for config in configs:
         check_member(config)  # before the folder is made and data is loaded
@@ -171,7 +171,7 @@ def _run(
 
     def say(text: str) -> None:
         if not arguments.quiet:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def task_of(config: Any) -> Any:
         return module.task(config, module.load_data(config, offline=arguments.offline))
