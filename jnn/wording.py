@@ -1,9 +1,11 @@
 """How metrics, settings, numbers and durations are written for people."""
 
+import contextlib
 import difflib
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
@@ -51,6 +53,15 @@ def printable(text: str) -> str:
     True
     """
     return _OBEYED.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def tell(text: str) -> None:
+    """Print a message to standard error, and nothing where that is full, or nobody reads it.
+
+    Whoever works on, as a training does, is not to be ended by what is said of it.
+    """
+    with contextlib.suppress(OSError, ValueError):  # ValueError is that of a closed file
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def size_in_words(size: float, *, digits: int = 3) -> str:

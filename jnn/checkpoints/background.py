@@ -1,11 +1,14 @@
 """Work on a background thread whose failures are raised at the next call, or end the process."""
 
 import atexit
+import contextlib
 import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+
+from jnn.wording import tell
 
 _undelivered: set[Future] = set()
 
@@ -63,9 +66,9 @@ def _exit_with_failure() -> None:
     failures = [failure for work in _undelivered if (failure := work.exception()) is not None]
     if failures:
         for failure in failures:
-            print(f"error: {failure}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
+            tell(f"error: {failure}")
+        with contextlib.suppress(OSError):  # where nobody reads it
+            sys.stdout.flush()
         os._exit(1)  # the only way to change the exit code in an exit hook
 
 

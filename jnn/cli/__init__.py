@@ -108,10 +108,9 @@ def _prepare_streams() -> None:
 
 def _told(error: JnnError) -> int:
     """Print an error to standard error; returns its exit code."""
-    from jnn.wording import printable
+    from jnn.wording import tell
 
-    with contextlib.suppress(OSError):  # standard error may be full
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+    tell(f"error: {error}")
     return error.exit_code
 
 

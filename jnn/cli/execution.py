@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 
+from jnn.cli.interrupts import deferring
 from jnn.cli.result_table import result_lines
 from jnn.errors import Interrupted, JnnError, mistake
 from jnn.processes import here
@@ -163,7 +164,7 @@ def terminable() -> Iterator[None]:
     def stop(signum, frame):
         raise Interrupted(signum)
 
-    previous = signal.signal(signal.SIGTERM, stop)
+    previous = signal.signal(signal.SIGTERM, deferring(stop))
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Ctrl-C in imports: the extension modules of JAX crash, and callbacks may lose it."""
+"""Signals that raise: in imports JAX's extension modules crash, and callbacks may lose them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import contextlib
 import gc
 import signal
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.machinery import ExtensionFileLoader
 from types import FrameType
+from typing import Any
 
 AGAIN = 0.02  # seconds after which it is tried again
 OF_WEAK_REFERENCES = (weakref.__file__, _weakrefset.__file__)
@@ -26,7 +27,7 @@ def deferred_in_extensions() -> Iterator[None]:
         yield
         return
     try:
-        signal.signal(signal.SIGINT, _stop)
+        signal.signal(signal.SIGINT, deferring(signal.default_int_handler))
     except ValueError:  # signals are handled by the main thread alone
         yield
         return
@@ -36,21 +37,27 @@ def deferred_in_extensions() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _stop(signum: int, frame: FrameType | None) -> None:
-    if _in_extension(frame) or _is_dropped(frame):
-        signal.signal(signal.SIGALRM, _stop)
-        signal.setitimer(signal.ITIMER_REAL, AGAIN)
-    else:
-        raise KeyboardInterrupt
+def deferring(handle: Callable[[int, FrameType | None], Any]) -> Callable:
+    """The handler of a signal that calls ``handle``, which raises, once that does no harm.
+
+    In the import of an extension module, and where an exception would be dropped, it is tried again
+    a little later.
+    """
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        if _in_extension(frame) or _is_dropped(frame):
+            signal.signal(signal.SIGALRM, lambda _, frame: stop(signum, frame))
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+        else:
+            handle(signum, frame)
+
+    return stop
 
 
 def _in_extension(frame: FrameType | None) -> bool:
     """Whether an extension module is being imported."""
-    while frame is not None:
-        if isinstance(frame.f_locals.get("self"), ExtensionFileLoader):
-            return True
-        frame = frame.f_back
-    return False
+    around = _around(frame)
+    return any(isinstance(each.f_locals.get("self"), ExtensionFileLoader) for each in around)
 
 
 def _is_dropped(frame: FrameType | None) -> bool:
@@ -60,7 +67,15 @@ def _is_dropped(frame: FrameType | None) -> bool:
     """
     if frame is None:
         return False
-    if frame.f_code.co_filename in OF_WEAK_REFERENCES:
+    file = frame.f_code.co_filename
+    if file in OF_WEAK_REFERENCES or file.startswith("<frozen importlib"):
         return True
     of_gc = [getattr(callback, "__code__", None) for callback in gc.callbacks]
-    return frame.f_code in of_gc or frame.f_code.co_filename.startswith("<frozen importlib")
+    return any(each.f_code in of_gc or each.f_code.co_name == "__del__" for each in _around(frame))
+
+
+def _around(frame: FrameType | None) -> Iterator[FrameType]:
+    """The frame, and those that called it."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
 import os
 import signal
 import socket
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from jnn.cli.arguments import taken_out
-from jnn.cli.machine import several_cpus
+from jnn.cli.machine import devices_of, several_cpus
 from jnn.errors import Interrupted, Lost, mistake
 from jnn.runs.experiments import Listing
 from jnn.train.signals import handled
+from jnn.wording import tell
 
 if TYPE_CHECKING:
     from jnn.runs.run import Run
@@ -113,12 +113,10 @@ def joined(division: Division, *, devices: Any, mesh: Any, device: str) -> Itera
     import jax
 
     from jnn.processes import join
-    from jnn.sharding import mesh_sizes
 
-    whole = math.prod(mesh_sizes(mesh).values()) if mesh else int(devices or 1)
     flags = os.environ.get("XLA_FLAGS", "").split()  # which would count more than the options
     os.environ["XLA_FLAGS"] = " ".join(flag for flag in flags if _OF_DEVICES not in flag)
-    several_cpus(division.devices(whole))
+    several_cpus(division.devices(devices_of(devices, mesh)))
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")  # as no other backend may start now
     with join(
@@ -303,4 +301,4 @@ def _show(logs: Sequence[IO[bytes]], codes: Sequence[int]) -> None:
             continue
         log.seek(0)
         for line in log.read().decode(errors="replace").splitlines():
-            print(f"[process {index}] {line}", file=sys.stderr)
+            tell(f"[process {index}] {line}")

@@ -42,28 +42,39 @@ def use_device(name: str) -> None:
 MOST_CPUS = 1024
 
 
+def devices_of(count: Any, mesh: Any = None) -> int:
+    """The devices that a run asks for: those of its ``mesh``, or their ``count``.
+
+    It is 1 for what is neither, which the settings of the run refuse.
+
+    >>> devices_of("4"), devices_of(None, "data=2,fsdp=4"), devices_of("many")
+    (4, 8, 1)
+    """
+    if mesh and isinstance(mesh, str):
+        from jnn.sharding import mesh_sizes
+
+        return math.prod(mesh_sizes(mesh).values())
+    return int(count) if str(count).isdecimal() else 1
+
+
 def several_cpus(count: Any, mesh: Any = None) -> None:
     """Let JAX see a CPU as ``count`` devices, or as many as a ``mesh`` has, for a run over several.
 
     To be called before JAX computes. Anything but a number from 2 on changes nothing, and a number
     of devices in ``XLA_FLAGS`` takes precedence.
     """
-    if mesh and isinstance(mesh, str):
-        from jnn.sharding import mesh_sizes
-
-        count = math.prod(mesh_sizes(mesh).values())
-    if not str(count).isdecimal() or int(count) < 2:
+    if (devices := devices_of(count, mesh)) < 2:
         return
-    if int(count) > MOST_CPUS:
+    if devices > MOST_CPUS:
         expected = f"at most {MOST_CPUS} devices of a CPU"
-        raise mistake("--mesh" if mesh else "--devices", got=str(count), expected=expected)
+        raise mistake("--mesh" if mesh else "--devices", got=str(devices), expected=expected)
     from jnn.sharding import THREADS
 
-    os.environ.setdefault("NPROC", str(THREADS * int(count)))  # read when JAX starts
+    os.environ.setdefault("NPROC", str(THREADS * devices))  # read when JAX starts
     if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         import jax
 
-        jax.config.update("jax_num_cpu_devices", int(count))
+        jax.config.update("jax_num_cpu_devices", devices)
 
 
 def gpu_present() -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
+
+from jnn.wording import tell
 
 SMOKE = "A smoke run: it proves that everything works, its numbers mean nothing"
 
@@ -15,4 +16,4 @@ def warn_of_smoke(config: Any) -> None:
     """
     is_smoke = config.get("smoke") if isinstance(config, Mapping) else getattr(config, "smoke", 0)
     if is_smoke:
-        print(f"{SMOKE}.", file=sys.stderr)
+        tell(f"{SMOKE}.")

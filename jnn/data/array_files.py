@@ -102,9 +102,10 @@ def read_columns(
 
     The file is text as `jnn.data.text_files.read_text` reads it. Without a ``delimiter`` it is the
     one of comma, semicolon, tab and ``|`` that divides the first line into the most names. Blanks
-    around names and fields do not count, and blank lines are skipped. The columns named in
-    ``words`` are read as strings. ``missing`` takes the place of an empty field of numbers.
-    ``only`` names the columns to read, and their order; what is in others does not count.
+    around names and fields do not count, and blank lines are skipped, and so is a line before the
+    names that tells Excel the delimiter, as ``sep=;``. The columns named in ``words`` are read as
+    strings. ``missing`` takes the place of an empty field of numbers. ``only`` names the columns to
+    read, and their order; what is in others does not count.
 
     Raises JnnError, with line and column, for a field that is empty, unless ``missing`` is given,
     that is no number, or not in float32's range; for a line with another number of fields; for
@@ -126,6 +127,8 @@ def read_columns(
         for fields in lines:
             fields = [field.strip() for field in fields]
             if not any(fields) and len(fields) < 2:
+                continue
+            if not names and fields == ["sep=", ""]:
                 continue
             if names:
                 place = f"{path}, line {lines.line_num}"

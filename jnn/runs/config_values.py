@@ -14,6 +14,7 @@ from typing import Any, Literal
 from jnn.errors import JnnError, mistake
 from jnn.files import plain, read_json
 from jnn.literals import types_of
+from jnn.runs.records import SCHEMAS
 from jnn.wording import did_you_mean
 
 
@@ -26,11 +27,17 @@ def config_file(path: Path, experiment: str) -> dict[str, Any]:
     """The record in a run's ``config.json``, or that of a file of settings alone.
 
     Its ``config`` has the settings; ``asked``, where it is there, the names of those that were
-    asked for. Raises JnnError where they are another experiment's.
+    asked for. Raises JnnError where it has other types, and where it is another experiment's.
     """
     record = read_json(path)
-    if not isinstance(record.get("config"), dict):
+    if "config" not in record:
         return {"config": record}
+    if not isinstance(record["config"], dict):
+        got = f"config={record['config']!r}"[:80]
+        raise mistake(str(path), got=got, expected="settings by name")
+    if not SCHEMAS["config.json"]["asked"](record.get("asked")):
+        got = f"asked={record['asked']!r}"[:80]
+        raise mistake(str(path), got=got, expected="a list of names of settings")
     if record.get("experiment", experiment) != experiment:
         raise mistake(
             str(path), got=f"the config of {record['experiment']}", expected=f"one of {experiment}"

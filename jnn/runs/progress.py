@@ -54,12 +54,14 @@ class Progress:
         self._began = time.monotonic()
         if self._wants_live:
             self._live = _live_line(self._stream, self.steps, self._start)
-            self._live.start()
+            with contextlib.suppress(OSError):  # where the terminal is gone, training goes on
+                self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._live is not None:
-            self._live.stop()
+            with contextlib.suppress(OSError):
+                self._live.stop()
             self._live = None
 
     def update(self, step: int, metrics: Mapping[str, Any]) -> None:

@@ -47,7 +47,7 @@ from jnn.runs.replaced import Replaced
 from jnn.runs.settings import asked_of, hash_of
 from jnn.runs.tensorboard import TensorBoardLines, events_writer
 from jnn.runs.trackers import check_tracker, details, tracker_of, tracking
-from jnn.wording import printable
+from jnn.wording import tell
 
 
 class About(NamedTuple):
@@ -374,7 +374,7 @@ class Run:
     def say(self, text: str) -> None:
         """Print to standard error, unless quiet, and write to the log."""
         if not self.options.quiet:
-            print(printable(text), file=sys.stderr, flush=True)
+            tell(text)
         self.log(text)
 
     def log(self, text: str) -> None:

@@ -22,7 +22,9 @@ def rows_not_finite(batch: Any) -> str:
     for name, values in _arrays(batch):
         if not jnp.issubdtype(values.dtype, jnp.floating):
             continue
-        bad = ~np.isfinite(values.astype(np.float32)).reshape(len(values), -1).all(axis=1)
+        with np.errstate(over="ignore"):  # of float64, which JAX computes with as float32
+            computed = values.astype(jax.dtypes.canonicalize_dtype(values.dtype))
+        bad = ~np.isfinite(computed).reshape(len(values), -1).all(axis=1)
         if rows := np.flatnonzero(bad).tolist():
             more = f" and {len(rows) - MOST_ROWS} more" if len(rows) > MOST_ROWS else ""
             first = ", ".join(map(str, rows[:MOST_ROWS]))

@@ -6,7 +6,6 @@ Without a run folder, rows are kept in memory alone and progress goes to standar
 import contextlib
 import dataclasses
 import os
-import sys
 import tempfile
 from collections.abc import Mapping
 from functools import partial
@@ -26,6 +25,7 @@ from jnn.runs.run import Run
 from jnn.runs.settings import changes
 from jnn.train.batch_faults import ranges_of_integers, rows_not_finite
 from jnn.train.feed import Feed
+from jnn.wording import tell
 
 MOST_LINES = 100  # of plain progress in a run: an epoch each, or several in a run of more epochs
 
@@ -246,4 +246,4 @@ def keep_beside(folder: Path, rows: list[dict[str, Any]]) -> Path:
 
 def _tell(quiet: bool, text: str) -> None:
     if not quiet:
-        print(text, file=sys.stderr)
+        tell(text)

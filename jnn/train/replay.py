@@ -105,7 +105,8 @@ def not_as_logged(rows: Iterable[Mapping[str, Any]], replayed: Replayed) -> str:
     ``rows`` are those of ``metrics.jsonl``. One that is a mean over several steps says nothing of
     a single one of them.
     """
-    metrics = {row["step"]: row for row in rows if any(name.startswith("train/") for name in row)}
+    of_training = {f"train/{name}" for name in replayed.metrics}
+    metrics = {row["step"]: row for row in rows if of_training & row.keys()}
     step = replayed.step
     if step not in metrics or not (step == 1 or step - 1 in metrics):
         return ""

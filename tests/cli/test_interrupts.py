@@ -8,7 +8,9 @@ from importlib.machinery import ExtensionFileLoader
 
 import pytest
 
+from jnn.cli.execution import terminable
 from jnn.cli.interrupts import OF_WEAK_REFERENCES, deferred_in_extensions
+from jnn.errors import Interrupted
 
 
 class Extension(ExtensionFileLoader):
@@ -32,20 +34,41 @@ def test_an_extension_is_imported_whole_before_the_interrupt_is_raised():
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-def test_garbage_collection_does_not_drop_it(capfd):
+@pytest.mark.parametrize(
+    ("signum", "caught", "error"),
+    [
+        (signal.SIGINT, deferred_in_extensions, KeyboardInterrupt),
+        (signal.SIGTERM, terminable, Interrupted),
+    ],
+)
+def test_garbage_collection_does_not_drop_it(capfd, signum, caught, error):
     def interrupt(phase, info):
         if phase == "start":
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signum)
 
     gc.collect()  # else what other tests left is collected while it is tried again
     gc.callbacks.append(interrupt)
     try:
-        with pytest.raises(KeyboardInterrupt), deferred_in_extensions():
+        with pytest.raises(error), caught():
             gc.collect(0)
             gc.callbacks.remove(interrupt)
             time.sleep(5)
     finally:
         gc.callbacks[:] = [callback for callback in gc.callbacks if callback is not interrupt]
+    assert capfd.readouterr().err == ""
+
+
+def test_the_end_of_an_object_does_not_drop_it(capfd):
+    class Ending:
+        def __del__(self):
+            raise_signal()
+
+    def raise_signal():
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), deferred_in_extensions():
+        Ending()
+        time.sleep(5)
     assert capfd.readouterr().err == ""
 
 

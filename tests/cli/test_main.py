@@ -284,10 +284,21 @@ def test_ctrl_c_while_a_verb_is_imported_ends_with_130_and_one_line(monkeypatch,
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_a_full_standard_error_gives_the_exit_code_of_the_mistake(monkeypatch):
-    class Full(io.StringIO):
-        def write(self, text):
-            raise OSError(errno.ENOSPC, "No space left on device")
+class Lost(io.StringIO):
+    """A standard error that takes nothing: its disk is full, or its reader has left."""
 
-    monkeypatch.setattr(sys, "stderr", Full())
+    def __init__(self, code):
+        super().__init__()
+        self.code = code
+
+    def write(self, text):
+        raise OSError(self.code, os.strerror(self.code))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EPIPE])
+def test_a_standard_error_that_takes_nothing_ends_no_run(folder, monkeypatch, code):
+    monkeypatch.setattr(sys, "stderr", Lost(code))
     assert main(["lits"]) == 2
+    assert main(["run", "line.py", "--out", "run"]) == 0
+    assert json.loads((folder / "run/status.json").read_text())["state"] == "done"
+    assert "line, seed 0, on " in (folder / "run/log.txt").read_text()

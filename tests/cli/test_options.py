@@ -51,6 +51,9 @@ def test_a_config_printed_by_one_run_replays_it_and_options_override_it(folder, 
         ({"widths": [1, "two"]}, "c.json, widths: got 'two', expected int."),
         ({"trouble": "much"}, "c.json, trouble: got 'much', expected Literal["),
         ({"learning_rate": 0}, "config: got learning_rate=0, expected a number > 0."),
+        ({"config": [1]}, "c.json: got config=[1], expected settings by name."),
+        ({"config": {}, "asked": 5}, "c.json: got asked=5, expected a list of names of settings."),
+        ({"config": {}, "asked": "seed"}, "c.json: got asked='seed', expected a list of names"),
     ],
 )
 def test_a_config_file_that_does_not_fit_is_refused(folder, capsys, record, text):

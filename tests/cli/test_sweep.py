@@ -161,6 +161,24 @@ def test_a_sweep_of_which_every_run_diverges_says_what_is_wrong_with_the_data(
     assert f"sweep.json. {advice}" in capsys.readouterr().err
 
 
+def test_a_sweep_of_which_some_runs_diverge_does_not_say_that_all_did(tmp_path, capsys):
+    own = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
+    path = tmp_path / "own.py"
+    nothing = "lambda params, state: {'test/loss': np.nan}"
+    for old, new in {
+        "return supervised(jnn.dense(2)": "task = supervised(jnn.chain(jnn.dense(2), jnn.dense(2))",
+        "batch_size=16)": f"batch_size=16)\n    return task._replace(test={nothing}, best=None)",
+    }.items():
+        assert old in own
+        own = own.replace(old, new)
+    path.write_text(own, encoding="utf-8")
+    wild = ["--optimizer", "sgd", "--learning-rate", "1e-3,1e38", "--warmup", "0"]
+    assert main(["sweep", str(path), *wild, "--out", str(tmp_path / "sweep")]) == 4
+    error = capsys.readouterr().err
+    assert "The test/loss of all 2 runs is not finite, and 1 of them diverged." in error
+    assert "Try smaller learning rates" in error
+
+
 def sweep_in_a_process(folder, rng):
     """Sweep until it ends, killed at most three times; returns the exit codes and the files of
     results.

@@ -150,6 +150,14 @@ def test_the_delimiter_is_found_and_blanks_around_fields_do_not_count(tmp_path, 
     assert columns == {"a": [1.0, 3.0], "b;c": [2.5, 4.0], "kind": ["red", "blue"]}
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_a_line_that_tells_excel_the_delimiter_is_no_line_of_names(tmp_path, delimiter):
+    lines = [f"sep={delimiter}", f"a{delimiter}b", f"1{delimiter}2"]
+    (tmp_path / "x.csv").write_text("\r\n".join(lines), encoding="utf-8-sig")
+    columns = {name: column.tolist() for name, column in read_columns(tmp_path / "x.csv").items()}
+    assert columns == {"a": [1.0], "b": [2.0]}
+
+
 @pytest.mark.parametrize("name", ["b\nin cm", "b\u2028c", "b\x85c"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_found_where_a_name_has_several_lines(tmp_path, delimiter, name):

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import re
@@ -113,6 +114,19 @@ def test_on_a_terminal_one_line_lives_and_the_log_still_gets_each_epoch(monkeypa
     assert "step 100/100  train/loss 0.1250  validation/accuracy 0.8750" in text
     assert "\x1b[" in text
     assert said == []
+    assert [line.startswith("epoch 4/4  step 100/100") for line in logged] == [True]
+
+
+def test_a_terminal_that_is_closed_ends_no_training(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    leader, follower = os.openpty()
+    said, logged = [], []
+    stream = os.fdopen(follower, "w")
+    with make(said, logged, stream=stream) as progress:
+        os.close(leader)
+        progress.epoch(100, {"validation/accuracy": 0.875})
+    with contextlib.suppress(OSError):
+        stream.close()
     assert [line.startswith("epoch 4/4  step 100/100") for line in logged] == [True]
 
 

@@ -13,6 +13,13 @@ def test_rows_of_bfloat16_are_looked_at():
     assert rows_not_finite({"x": np.asarray(x)}) == "x in rows 2"
 
 
+def test_rows_of_float64_are_as_jax_computes_with_them():
+    x = np.array([1.0, 1e300, np.inf])
+    assert rows_not_finite({"x": x}) == "x in rows 1, 2"  # as float32
+    with jax.enable_x64(True):
+        assert rows_not_finite({"x": x}) == rows_not_finite({"x": jnp.asarray(x)}) == "x in rows 2"
+
+
 def test_arrays_without_rows_of_numbers_have_no_faults():
     without = {
         "keys": jax.random.split(jax.random.key(0), 3),

@@ -133,6 +133,10 @@ def test_a_step_is_compared_with_the_log_where_that_has_it_alone(whole):
     assert not_as_logged([row(1, 1.0), row(8, 2.0)], replayed) == ""
     other = f"train/loss is {value:.9g}, the log has 2"
     assert not_as_logged([row(3, 1.0), row(4, 2.0)], replayed) == other
+    evaluated = lambda step: {"step": step, "train/accuracy": 0.5}  # on the training data
+    logged = [row(3, 1.0), evaluated(3), row(4, 2.0), evaluated(4)]
+    assert not_as_logged(logged, replayed) == other
+    assert not_as_logged([row(1, 1.0), evaluated(3), row(4, 2.0)], replayed) == ""
     first = replay(task(), CONFIG, whole, 1)
     assert not_as_logged([row(1, 2.0)], first)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from jnn.cli.arguments import Parser
 from jnn.errors import mistake
-from jnn.wording import did_you_mean
+from jnn.wording import did_you_mean, tell
 
 EXAMPLES = (
     "jnn compare runs/image_classification",
@@ -73,7 +72,7 @@ def main(argv: list[str]) -> int:
     else:
         print("\n".join(comparison_lines(comparison, results)))
     for path in write_files(comparison, outputs):
-        print(f"wrote {path}", file=sys.stderr)
+        tell(f"wrote {path}")
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from jnn.cli.arguments import Parser
 from jnn.cli.machine import use_device
 from jnn.cli.programs import keep_programs
+from jnn.wording import printable, tell
 
 EXAMPLES = (
     "jnn predict runs/image_classification/latest photo.png drawing.jpg",
@@ -37,26 +38,18 @@ def main(argv: list[str]) -> int:
     loaded = load(arguments.run)
     warn_of_smoke(loaded.config)
     if loaded.preparation is None:
-        _say("inputs are arrays as the experiment prepares them: the run has no preparation")
-    answers = predict_files(loaded, arguments.files, sys.stdin, _say, batch_size=size)
+        tell("inputs are arrays as the experiment prepares them: the run has no preparation")
+    answers = predict_files(loaded, arguments.files, sys.stdin, tell, batch_size=size)
     unit = loaded.preparation.unit if loaded.preparation else ""
     if out is None:
-        from jnn.wording import printable
-
         for line in lines(answers, unit):
             print(printable(line))
         if not answers:
-            _say("nothing was found")
+            tell("nothing was found")
         return 0
     write_answers(out, answers, unit)
     print(out.absolute())
     return 0
-
-
-def _say(text: str) -> None:
-    from jnn.wording import printable
-
-    print(printable(text), file=sys.stderr)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from jnn.cli.start import check_start, fitting_task, started
 from jnn.errors import mistake
 from jnn.runs.experiments import Listing, find, listings, load
 from jnn.train.memory import keep_memory
+from jnn.wording import tell
 
 HELP = """\
 usage: jnn run NAME [options]
@@ -106,7 +106,7 @@ def _run(
         got = f"additions to the run {config.adapted_run}"
         raise mistake("--lora", got=got, expected="--start with it")
     if arguments.device == "auto" and not arguments.quiet and gpu_unused():
-        print(GPU_HINT, file=sys.stderr)
+        tell(GPU_HINT)
     # what can be refused is refused before the folder is created
     check_devices(config)
     task = None

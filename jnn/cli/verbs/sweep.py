@@ -9,7 +9,6 @@ import json
 import math
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +163,7 @@ def _run(
     from jnn.files import plain, write_json
     from jnn.runs.records import sealed
     from jnn.train.sweep import check_member, sweep
+    from jnn.wording import tell
 
     for config in configs:
         check_member(config)  # before the folder is made and data is loaded
@@ -171,7 +171,7 @@ def _run(
 
     def say(text: str) -> None:
         if not arguments.quiet:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def task_of(config: Any) -> Any:
         return module.task(config, module.load_data(config, offline=arguments.offline))
@@ -239,7 +239,10 @@ class _Best:
         from jnn.train.members_as_runs import keep_as_run
 
         if self._trained is None:
-            return ["No run is the best: ABOUT of the experiment names no metric and direction."]
+            why = "ABOUT of the experiment names no metric and direction"
+            if self._listing.metric:
+                why = "no value of the metric by which they are chosen is finite"
+            return [f"No run is the best: {why}."]
         kept = self._trained.result["kept"]
         metric = kept["metric"] if kept else (self._listing.metric or {})["name"]
         run = Run.create(
@@ -307,10 +310,14 @@ def _results(
     about = listing.metric or {"name": first_of_test(results[0].metrics), "direction": None}
     metric = about["name"]
     if all(result.metrics[metric] is None for result in results):
-        advice = " ".join(advice)
-        what = "All {} runs diverged" if advice else f"The {metric} of all {{}} runs is not finite"
+        diverged = sum(not all(row["train/finite"] for row in run["history"]) for run in runs)
+        what = f"The {metric} of all {len(runs)} runs is not finite"
+        if diverged == len(runs):
+            what = f"All {len(runs)} runs diverged"
+        elif diverged:
+            what += f", and {diverged} of them diverged"
         losses = f"Their losses are in {folder / 'sweep.json'}."
-        raise Diverged(f"{what.format(len(results))}. {losses} {advice}".rstrip())
+        raise Diverged(" ".join([f"{what}. {losses}", *advice]))
     comparison = compare(results, metric=metric, lowest=lowest_is_best(about["direction"]))
     paths = {"csv": "sweep.csv", "markdown": "sweep.md", "picture": "sweep.png"}
     outputs = Outputs(**{kind: folder / name for kind, name in paths.items()})

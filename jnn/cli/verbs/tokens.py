@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from jnn.cli.arguments import Parser
 from jnn.errors import mistake
+from jnn.wording import tell
 
 if TYPE_CHECKING:
     from jnn.data.tokenizers import Tokenizer
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
     check_new(folder)
     tokenizer = _tokenizer(arguments)
     if "end" not in tokenizer.special:
-        _say("the tokenizer has no token of an end: documents follow each other without one")
+        tell("the tokenizer has no token of an end: documents follow each other without one")
     counted = Counted()
     part = lambda names: tokens_of_documents(
         counted.read(_documents(names, arguments.field)), tokenizer
@@ -59,7 +60,7 @@ def main(argv: list[str]) -> int:
     sizes = {"tokens": count, **{name: stop - start for name, (start, stop) in parts.items()}}
     sizes |= {"vocabulary": tokenizer.vocabulary}
     sizes |= {"documents": counted.documents, "characters": counted.characters}
-    _say(", ".join(f"{name} {number:,}" for name, number in sizes.items()))
+    tell(", ".join(f"{name} {number:,}" for name, number in sizes.items()))
     if arguments.json:
         print(json.dumps({"folder": str(folder.absolute()), **sizes}))
     else:
@@ -84,7 +85,7 @@ class Counted:
         self.characters += len(piece)
         if (now := time.monotonic()) - self._said > self._every:
             self._said = now
-            _say(f"{self.characters:,} characters read")
+            tell(f"{self.characters:,} characters read")
         return piece
 
 
@@ -119,7 +120,7 @@ def _tokenizer(arguments: argparse.Namespace) -> Tokenizer:
     beginnings = [
         piece for name in arguments.files for piece in _beginning(name, arguments.field, share)
     ]
-    _say(f"learning byte pairs from {sum(map(len, beginnings)):,} characters")
+    tell(f"learning byte pairs from {sum(map(len, beginnings)):,} characters")
     return byte_pair_tokenizer(beginnings, vocabulary=arguments.vocabulary, special=("end",))
 
 
@@ -132,12 +133,6 @@ def _beginning(name: str, field: str, share: int) -> Iterator[str]:
         share -= len(piece)
         if share <= 0:
             return
-
-
-def _say(text: str) -> None:
-    from jnn.wording import printable
-
-    print(printable(text), file=sys.stderr)
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

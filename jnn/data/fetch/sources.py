@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,15 +18,11 @@ from jnn.data.fetch.download import download
 from jnn.data.fetch.records import File, Source
 from jnn.errors import JnnError, MissingDataError, mistake
 from jnn.files import replacing, writable
+from jnn.wording import tell
 
 __all__ = ["SOURCES", "MissingDataError", "Source", "data_folder", "fetch", "find", "source_named"]
 
 Report = Callable[[str], None]
-
-
-def say(message: str) -> None:
-    """Print to standard error, which leaves standard output to results."""
-    print(message, file=sys.stderr)
 
 
 def data_folder() -> Path:
@@ -54,7 +49,7 @@ def source_named(name: str) -> Source:
     )
 
 
-def find(source: Source, *, report: Report = say) -> Path | None:
+def find(source: Source, *, report: Report = tell) -> Path | None:
     """The local folder that has every file of ``source`` with the right sha256, or None.
 
     Searched are the folders where it may be installed (``source.folders``),
@@ -75,7 +70,7 @@ def find(source: Source, *, report: Report = say) -> Path | None:
     return None
 
 
-def fetch(source: Source, *, offline: bool = False, report: Report = say) -> Path:
+def fetch(source: Source, *, offline: bool = False, report: Report = tell) -> Path:
     """The folder with every file of ``source``, verified by its sha256; downloads it if needed.
 
     Each of ``source.origins`` is tried in turn; ``report`` is called once for each with its name
