@@ -6,14 +6,14 @@ export function short(value, digits = 3) {
   const size = Math.abs(value);
   const text =
     size !== 0 && (size < 1e-3 || size >= 1e5)
-      ? value.toExponential(1)
+      ? value.toExponential(1).replace(".0e", "e")
       : String(Number(value.toPrecision(digits)));
   return text.replaceAll("-", "−");
 }
 
-/** A number with so many decimals. */
+/** A number with so many decimals; a large one in few digits. */
 export function fixed(value, decimals = 2) {
-  if (!Number.isFinite(value)) return short(value);
+  if (!Number.isFinite(value) || Math.abs(value) >= 1e6) return short(value);
   const text = value.toFixed(decimals);
   return (Number(text) === 0 ? (0).toFixed(decimals) : text).replace("-", "−");
 }
