@@ -4,10 +4,10 @@
 export function short(value, digits = 3) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "not a number" : value < 0 ? "−∞" : "∞";
   const size = Math.abs(value);
-  const text =
-    size !== 0 && (size < 1e-3 || size >= 1e5)
-      ? value.toExponential(1).replace(".0e", "e")
-      : String(Number(value.toPrecision(digits)));
+  const isPlain = size === 0 || (size >= 1e-3 && size < 1e6);
+  const text = isPlain
+    ? String(Number(value.toPrecision(digits)))
+    : value.toExponential(digits - 1).replace(/\.?0*e/, "e");
   return text.replaceAll("-", "−");
 }
 
