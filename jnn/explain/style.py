@@ -115,6 +115,25 @@ def wrapped(text: str, width: float) -> str:
     return textwrap.fill(text, max(12, int(width / 0.1)))
 
 
+def cut(name: str, most: int = 24) -> str:
+    """A name from a user's data; of a long one both ends, which may tell it from others.
+
+    >>> cut("cat"), cut("long-eared jerboa of the Gobi", 12)
+    ('cat', 'long-ear…obi')
+    """
+    end = most // 4
+    return name if len(name) <= most else f"{name[: most - 1 - end]}…{name[-end:]}"
+
+
+def spread(count: int, most: int = 40) -> range:
+    """Indices of the items that have room for their names, of so many along an axis.
+
+    >>> list(spread(3)), list(spread(100))
+    ([0, 1, 2], [0, 3, 6, ..., 99])
+    """
+    return range(0, count, max(1, -(-count // most)))
+
+
 def caption(ax: Axes, title: str = "", *, x: str = "", y: str = "") -> None:
     """Name a panel and its axes."""
     ax.set_title(title, loc="left", fontsize=10, color=INK)
@@ -130,7 +149,8 @@ def gridded(ax: Axes, axis: Literal["both", "x", "y"] = "y") -> None:
 
 def whole(axis: Axis) -> None:
     """Ticks at whole numbers alone, as for steps."""
-    axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
+    steps = [1, 2, 2.5, 5, 10]
+    axis.set_major_locator(MaxNLocator("auto", integer=True, steps=steps, min_n_ticks=1))
 
 
 def bare(ax: Axes) -> None:

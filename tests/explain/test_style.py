@@ -13,9 +13,11 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 from jnn.errors import JnnError
 from jnn.explain import style
+from jnn.explain.inside import importance
 from jnn.explain.results import (
     anomalies,
     bars,
@@ -25,6 +27,7 @@ from jnn.explain.results import (
     forecast,
     functions,
     generated_images,
+    over_seeds,
     reconstruction,
 )
 from jnn.scores.verification import Roc
@@ -128,6 +131,39 @@ def test_every_kind_has_its_bars():
         generated_images.class_coverage(dict.fromkeys(MANY, TENTHS), ["cat", "dog"]),
     ):
         assert [bars.get_label() for bars in figure.axes[0].containers] == MANY
+
+
+LONG = [f"kind {i} of a thing with a name of {'very ' * 15}many words" for i in range(3)]
+FRACTIONS = np.array([0.5, 0.3, 0.2])
+FIGURES_OF_NAMES = {
+    "confusion": lambda: classification.confusion(np.eye(3) + 1, LONG),
+    "most_wrong": lambda: classification.most_wrong(
+        np.zeros((3, 4, 4)), np.array([1, 2, 0]), np.eye(3), LONG
+    ),
+    "precision_by_class": lambda: detection.precision_by_class(LONG, {"model": FRACTIONS}),
+    "center_map": lambda: detection.center_map(np.zeros((8, 8, 3)), np.zeros((4, 4, 3)), LONG),
+    "class_coverage": lambda: generated_images.class_coverage({"real": FRACTIONS}, LONG),
+    "importances": lambda: importance.importances(np.eye(3), LONG),
+    "against_baselines": lambda: bars.against_baselines(
+        "test/loss", 1.0, dict.fromkeys(LONG, 2.0), lowest=True
+    ),
+    "over_seeds": lambda: over_seeds.over_seeds(
+        "test/loss", [({"depth": 1, "name": name}, [1.0]) for name in LONG], lowest=True
+    ),
+}
+
+
+@pytest.mark.parametrize("draw", FIGURES_OF_NAMES.values(), ids=FIGURES_OF_NAMES)
+def test_long_names_leave_room_for_the_data(draw):
+    figure = draw()
+    figure.draw_without_rendering()
+    frame = figure.bbox
+    names = [text for text in figure.findobj(Text) if "kind" in text.get_text()]
+    assert names
+    for box in (text.get_window_extent() for text in names):
+        assert frame.x0 <= box.x0 <= box.x1 <= frame.x1
+    panel = max(ax.get_window_extent().width for ax in figure.axes)
+    assert panel > min(100, 0.25 * frame.width)
 
 
 def test_channels_first_are_refused():

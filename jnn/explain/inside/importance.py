@@ -74,6 +74,7 @@ def importances(
             got=f"values of shape {values.shape} for {len(names)} names",
             expected="(D, repeats) and D names",
         )
+    names = [style.cut(name, 32) for name in names]
     means = values.mean(axis=1)
     top = np.argsort(-means, kind="stable")[:most]
     among = f" (the first {len(top)} of {len(names)} features)" if len(top) < len(names) else ""

@@ -34,6 +34,7 @@ from jnn.paths import path_name
 from jnn.train.moments import Moment
 from jnn.web.module import base64_text
 from jnn.web.values import HALVES, dtype_of, is_half
+from jnn.wording import metric_name
 
 FOLDER = Path(__file__).parent
 MOST_FLOAT32, MOST_FLOAT16 = 2_400_000, 3_300_000
@@ -118,6 +119,7 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
             for moment in _thinned(subject.moments, params)
         ],
         "curves": {name: _sparse(points) for name, points in subject.curves.items()},
+        "curveNames": {name: metric_name(name) for name in subject.curves},
     }
 
 

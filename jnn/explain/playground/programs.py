@@ -64,6 +64,7 @@ def _of_descent(hyper):
     return {
         "begin": (descent.begin, here),
         "descend": (descent.descend, step | surface),
+        "height": (descent.heights, surface | {"x": _shapes(jnp.float32)(1, 2)}),
         "heights": (descent.heights, surface | {"x": _shapes(jnp.float32)(FINE * FINE, 2)}),
     }
 

@@ -49,12 +49,12 @@ def against_baselines(
     )
     numbers = [number(values[label]) for label in names]
     ax.bar_label(bars, numbers, padding=4, fontsize=9, color=style.INK)
-    ax.set_yticks(range(len(names)), names)
-    for label in ax.get_yticklabels():
-        label.set_fontweight("bold" if label.get_text() == name else "normal")
+    ax.set_yticks(range(len(names)), [style.cut(label, 32) for label in names])
+    for label, text in zip(names, ax.get_yticklabels(), strict=True):
+        text.set_fontweight("bold" if label == name else "normal")
     ax.invert_yaxis()
     ax.set_xticks([])
-    ax.margins(x=0.12)
+    ax.margins(x=0.25 if any(is_finite(value) and value < 0 for value in values.values()) else 0.12)
     ax.spines["bottom"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return figure

@@ -1,5 +1,6 @@
 """Errors of a classifier: the confusion matrix, the worst mistakes, the calibration."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,11 +10,14 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
+from jnn.wording import number
 
 RARE = 0.05
 """Fraction of a class up to which a mistake is pale, even where no other is more frequent."""
 CALIBRATED = 0.02
 """Mean difference of confidence and accuracy, and calibration error, below which there is none."""
+NARROW = 16
+"""Letters in a line above or below a picture."""
 FULL = 20
 """Classes up to which the cells of a confusion matrix hold their counts."""
 
@@ -72,7 +76,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
 
 def _class_ticks(ax: Axes, names: list[str]) -> None:
     k = len(names)
-    indices = range(0, k, -(-k // 40))
+    indices = style.spread(k)
     labels = [names[i] for i in indices]
     slanted = max(len(name) for name in names) > 3
     ax.set_xticks(indices, labels, rotation=45 * slanted, ha="right" if slanted else "center")
@@ -98,13 +102,19 @@ def _errors_in_words(matrix: np.ndarray, names: list[str]) -> str:
     mistakes = matrix - np.diag(np.diagonal(matrix))
     wrong, total = mistakes.sum(), matrix.sum()
     if not wrong:
-        return f"all {total:,g} right" if total else "no example"
-    i, j = np.unravel_index(np.argmax(mistakes), mistakes.shape)
-    most = mistakes[i, j]
+        return f"all {number(total)} right" if total else "no example"
+    most = mistakes.max()
+    errors = f"{number(wrong)} of {number(total)} wrong"
     if most == 1:
-        return f"{wrong:,g} of {total:,g} wrong; no confusion is repeated"
-    example = f"{names[i]} predicted as {names[j]} ({most:,g} times)"
-    return f"{wrong:,g} of {total:,g} wrong; the most frequent confusion is {example}"
+        return f"{errors}; no confusion is repeated"
+    worst = np.argwhere(mistakes == most)
+    if len(worst) > 1:
+        return (
+            f"{errors}; {len(worst)} confusions are the most frequent ({number(most)} times each)"
+        )
+    i, j = worst[0]
+    example = f"{names[i]} predicted as {names[j]} ({number(most)} times)"
+    return f"{errors}; the most frequent confusion is {example}"
 
 
 def most_wrong(
@@ -142,20 +152,22 @@ def most_wrong(
     wrong = np.flatnonzero(predicted != labels)
     chosen = wrong[np.argsort(of_truth[wrong], kind="stable")][:count]
 
+    answers = [f"{names[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})" for i in chosen]
+    truths = [f"true: {names[labels[i]]} ({of_truth[i]:.0%})" for i in chosen]
+    texts = [[textwrap.fill(text, NARROW) for text in kind] for kind in (answers, truths)]
+    more = sum(max((text.count("\n") for text in kind), default=0) for kind in texts)
     columns = min(6, max(1, len(chosen)))
     rows = max(1, -(-len(chosen) // columns))
     title = f"Misclassified: {len(wrong):,} of {len(labels):,}"
     if len(chosen) < len(wrong):
         title += f"; the {len(chosen)} with the lowest probability of the true class"
-    height = 2.1 * rows + 0.4 if len(chosen) else 0.7
+    height = (2.1 + 0.17 * more) * rows + 0.4 if len(chosen) else 0.7
     figure, axes = style.panels(
         rows, columns, width=max(4.0, 1.55 * columns), height=height, title=title
     )
-    for ax, i in zip(axes.ravel()[: len(chosen)], chosen, strict=True):
+    for ax, i, answer, truth in zip(axes.ravel()[: len(chosen)], chosen, *texts, strict=True):
         style.picture(ax, images[i])
-        answer = f"{names[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})"
         ax.set_title(answer, fontsize=10, color=style.ORANGE, fontweight="bold")
-        truth = f"true: {names[labels[i]]} ({of_truth[i]:.0%})"
         ax.set_xlabel(truth, fontsize=9, color=style.QUIET)
     for ax in axes.ravel()[len(chosen) :]:
         ax.remove()
@@ -275,7 +287,8 @@ def _checked(
 
 
 def _names(caller: str, classes: Sequence[str] | None, k: int) -> list[str]:
-    names = [str(i) for i in range(k)] if classes is None else [str(name) for name in classes]
+    names = [str(i) for i in range(k)]
+    names = names if classes is None else [style.cut(str(name)) for name in classes]
     if len(names) != k:
         raise mistake(
             caller, got=f"{len(names)} names of classes", expected=f"{k}, one for each class"

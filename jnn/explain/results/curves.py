@@ -115,6 +115,9 @@ def _in_words(kept: Kept | None) -> str:
 def _draw(ax: Axes, title: str, lines: Mapping[str, Line]) -> None:
     values = np.concatenate([y for _, y in lines.values()])
     values = values[np.isfinite(values)]
+    if not len(values):
+        ax.text(0.5, 0.5, "no finite value", ha="center", transform=ax.transAxes, color=style.QUIET)
+        ax.set_yticks([])
     if len(values) and values.min() > 0 and values.max() > WIDE * values.min():
         ax.set_yscale("log")
     else:

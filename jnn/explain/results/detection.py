@@ -48,6 +48,7 @@ def drawn_boxes(
             f"{len(truth['box'])} with true boxes",
             expected="as many of each, one at least",
         )
+    classes = [style.cut(name, 16) for name in classes]
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     figure, axes = style.panels(rows, columns, width=2.4 * columns + 0.2, height=2.5 * rows)
@@ -165,6 +166,7 @@ def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray])
             got=f"{[np.shape(value) for value in values.values()]}",
             expected=f"({len(classes)},) for each",
         )
+    classes = [style.cut(name) for name in classes]
     order = np.argsort(-first, kind="stable")
     figure, axes = style.panels(width=6.4, height=0.8 + 0.22 * (len(values) + 0.5) * len(classes))
     ax, height = axes[0, 0], 0.8 / len(values)
@@ -180,7 +182,7 @@ def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray])
         texts = ["no object" if np.isnan(precision) else f"{precision:.2f}" for precision in value]
         ax.bar_label(bars, texts, padding=3, fontsize=8, color=style.INK)
     ax.set_yticks(range(len(classes)), [classes[k] for k in order])
-    ax.invert_yaxis()
+    ax.set_ylim(len(classes) - 0.4, -0.6)
     ax.set_xlim(0, 1)
     ax.tick_params(axis="y", length=0)
     if len(values) > 1:
@@ -228,6 +230,6 @@ def center_map(
             extent=extent,
             interpolation="nearest",
         )
-        style.caption(ax, classes[int(k)])
+        style.caption(ax, style.cut(classes[int(k)]))
     style.colour_bar(figure, picture, axes[0, 1:].tolist(), "heat")
     return figure

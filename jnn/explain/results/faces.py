@@ -15,6 +15,8 @@ from jnn.wording import number
 SAME, OTHER, PLAIN = style.BLUE, style.ORANGE, "#ffffff"
 FRAME, GAP = 1 / 25, 1 / 8
 """Of the height of an image."""
+LETTERS = 9
+"""Of a name below an image."""
 BINS = 60
 LEAST_RATE = 1e-3
 """Where the logarithmic axis of false accepts begins."""
@@ -55,7 +57,7 @@ def nearest_faces(
     is_same = labels[indices] == labels[probes][:, None]
     colours = np.where(is_same, SAME, OTHER)
     colours[:, 0] = PLAIN
-    name = lambda k: names[int(labels[k])]
+    name = lambda k: style.cut(names[int(labels[k])], LETTERS)
     text = lambda probe, k: f"{name(k)} {number(round(float(cosines[probe, k]), 2))}"
     texts = [[name(row[0]), *(text(row[0], k) for k in row[1:])] for row in indices]
     figure, axes = style.panels(
@@ -112,7 +114,7 @@ def hardest_pairs(
     for ax, (title, (ordered, colour)) in zip(axes.ravel(), kinds.items(), strict=True):
         hardest = ordered[:count]
         rows = np.stack([pairs.first[hardest], pairs.second[hardest]])
-        above, below = ([names[int(labels[k])] for k in row] for row in rows)
+        above, below = ([style.cut(names[int(labels[k])], LETTERS) for k in row] for row in rows)
         cosines = [number(round(float(score), 2)) for score in scores[hardest]]
         texts = [above, [f"{name} {cosine}" for name, cosine in zip(below, cosines, strict=True)]]
         _montage(ax, images[rows], np.full(rows.shape, colour), texts)

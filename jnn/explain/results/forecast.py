@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
-from jnn.wording import number
+from jnn.wording import is_finite, number, ranked
 
 BAND = 0.45
 """Opacity of the innermost band; outer ones are fainter."""
@@ -184,10 +184,12 @@ def errors_by_horizon(
         1, len(horizons), width=3.3 * len(horizons), height=0.7 + 0.3 * len(errors)
     )
     for k, (ax, horizon) in enumerate(zip(axes[0], horizons, strict=True)):
-        names = sorted(errors, key=lambda forecaster: errors[forecaster][k])
-        values = [float(errors[forecaster][k]) for forecaster in names]
+        of_horizon = {forecaster: values[k] for forecaster, values in errors.items()}
+        names = ranked(of_horizon, lowest=True)
+        values = [of_horizon[forecaster] for forecaster in names]
         colours = [style.ORANGE if forecaster == model else style.GREY for forecaster in names]
-        bars = ax.barh(range(len(names)), values, height=0.66, color=colours)
+        lengths = [value if is_finite(value) else 0.0 for value in values]
+        bars = ax.barh(range(len(names)), lengths, height=0.66, color=colours)
         ax.bar_label(
             bars, [number(value) for value in values], padding=3, fontsize=8, color=style.INK
         )

@@ -28,6 +28,7 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
                 got=f"{name} of shape {np.shape(values)}",
                 expected=f"({len(classes)},), a share for each class",
             )
+    classes = [style.cut(label) for label in classes]
     name, first = next(iter(shares.items()))
     rarest = int(np.argmin(first))
     share = f"{100 * first[rarest]:.2g} %"
@@ -43,7 +44,8 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
             color=colours[i % len(colours)],
             label=kind,
         )
-    ax.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
+    named = style.spread(len(classes), 20)
+    ax.set_xticks(named, [classes[i] for i in named], rotation=30, ha="right")
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     ax.set_ylim(0, 1.3 * max(np.max(values) for values in shares.values()))  # room for the legend
     style.gridded(ax)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from jnn.wording import better, is_finite, metric_name, number, sentence, settin
 
 WIDE = 30.0
 """Times between the largest and the smallest setting, from which an axis is logarithmic."""
+NEAR = 0.05
+"""Of the height of the axis, within which the names of baselines would overlap."""
+LETTERS = 44
+"""In a line of the name of a config."""
 MEAN = {"markersize": 12, "markeredgewidth": 2}  # a dash, so that it hides no seed
 
 Rows = Sequence[tuple[Mapping[str, Any], Sequence[float]]]
@@ -99,10 +104,11 @@ def _curves(metric: str, rows: Rows, baselines: Mapping[str, float], x: str, tit
             [value for _, values in points for value in values],
             colour,
         )
-    for name, value in baselines.items():
+    for value in baselines.values():
         ax.axhline(value, color=style.QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
+    for names, value in _together(baselines, NEAR * np.ptp(ax.get_ylim())):
         ax.annotate(
-            name,
+            ", ".join(names),
             (1, value),
             xycoords=("axes fraction", "data"),
             ha="right",
@@ -113,11 +119,25 @@ def _curves(metric: str, rows: Rows, baselines: Mapping[str, float], x: str, tit
     values = [settings[x] for settings, _ in rows]
     if min(values) > 0 and ("learning_rate" in x or max(values) > WIDE * min(values)):
         ax.set_xscale("log")
+    elif all(isinstance(value, int) for value in values):
+        style.whole(ax.xaxis)
     if len(lines) > 1:
         style.legend(ax)
     style.gridded(ax)
     style.caption(ax, x=x.replace("_", " "), y=metric_name(metric))
     return figure
+
+
+def _together(baselines: Mapping[str, float], distance: float) -> Iterator[tuple[list[str], float]]:
+    """Names of baselines that are within a distance of each other, with the highest of them."""
+    names: list[str] = []
+    for name in sorted(baselines, key=lambda name: baselines[name]):
+        if names and baselines[name] - baselines[names[-1]] > distance:
+            yield names, baselines[names[-1]]
+            names = []
+        names.append(name)
+    if names:
+        yield names, baselines[names[-1]]
 
 
 def _dots(
@@ -127,7 +147,10 @@ def _dots(
     everything += [(f"baseline {name}", [value], style.QUIET) for name, value in baselines.items()]
     if lowest is not None:
         everything.sort(key=lambda line: np.mean(line[1]) if lowest else -np.mean(line[1]))
-    figure, axes = style.panels(width=6.4, height=0.95 + 0.32 * len(everything), title=title)
+    labels = [textwrap.fill(label, LETTERS) for label, _, _ in everything]
+    lines = max(label.count("\n") for label in labels) + 1
+    height = 0.95 + (0.18 + 0.14 * lines) * len(everything)
+    figure, axes = style.panels(width=6.4, height=height, title=title)
     ax = axes[0, 0]
     for y, (_, values, colour) in enumerate(everything):
         mean = float(np.mean(values))
@@ -142,7 +165,7 @@ def _dots(
             color=style.INK,
             annotation_clip=False,
         )
-    ax.set_yticks(range(len(everything)), [label for label, _, _ in everything])
+    ax.set_yticks(range(len(everything)), labels)
     ax.set_ylim(len(everything) - 0.5, -0.5)
     style.gridded(ax, "both")
     style.caption(ax, x=metric_name(metric))

@@ -62,7 +62,8 @@ def image_rows(
     style.picture(ax, canvas)
     ax.set_yticks(down * np.arange(len(rows)) + (height - 1) / 2, list(rows), fontsize=9)
     middles = across * np.arange(count) + (width - 1) / 2
-    ax.set_xticks(middles if columns else [], columns, fontsize=9)
+    names = [style.cut(name, 10) for name in columns]
+    ax.set_xticks(middles if columns else [], names, fontsize=9)
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     return figure
 
@@ -163,7 +164,7 @@ def class_map(
                 rasterized=len(labels) > 1000,
             )
             text = ax.annotate(
-                name,
+                style.cut(name),
                 (np.median(of_class[:, 0]), np.quantile(of_class[:, 1], 0.9)),
                 xytext=(0, 3),
                 textcoords="offset points",

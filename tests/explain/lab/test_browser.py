@@ -11,6 +11,7 @@ from tests.explain.browser import (
     complaints,
     drawn,
     is_wider_than_the_screen,
+    resize,
     text,
     violations,
     visited,
@@ -228,6 +229,10 @@ def test_branches_are_side_by_side_where_there_is_room_and_edges_lead_to_them(vi
     left, right = window.execute_script(f"return {tops}")
     assert left < right
     wait(window, "return document.querySelectorAll('.wrapped').length === 1")
+    resize(window, 1280, 1000)
+    wait(window, "return document.querySelectorAll('.wrapped').length === 0")
+    left, right = window.execute_script(f"return {tops}")
+    assert left == right
 
 
 def test_a_copy_of_a_repeated_part_is_chosen_and_changed_alone(visit):

@@ -96,3 +96,20 @@ def test_a_draw_has_the_probability_of_its_token(engine):
         1,
         2,
     ]
+
+
+def test_a_source_without_text_is_read_as_padding():
+    real, tokens, mask = Engine("text_input.js").value("""(() => {
+      const inputs = [Int32Array.of(1, 0, 0), Int32Array.of(5, 6, 0), Uint8Array.of(1, 1, 0)];
+      const tokenizer = { text: () => "x" };
+      const lab = { input: { padding: 0 } };
+      const page = { inputs, tokenizer, lab, tokens: {}, changed: () => {} };
+      const fields = { source: { show: () => {} } };
+      const place = { tokens: 0, source: 1, source_mask: 2 };
+      const input = { page, fields, place, length: 3, tokens: { source: [5, 6], tokens: [1] } };
+      PairInput.prototype.set.call(input, "source", [], true);
+      return [page.real, [...inputs[1]], [...inputs[2]]];
+    })()""")
+    assert real == {"source": 1, "tokens": 1}
+    assert tokens == [0, 0, 0]
+    assert mask == [1, 0, 0]

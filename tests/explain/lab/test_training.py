@@ -20,3 +20,22 @@ CURVES = {
 def test_curves_of_one_quantity_share_their_axis_and_no_others_do(name, ends):
     curves = f"Object.entries({json.dumps(CURVES)})"
     assert Engine("training.js").value(f"rangeOf({json.dumps(name)}, {curves})") == ends
+
+
+def test_a_curve_of_one_point_is_seen():
+    engine = Engine("training.js")
+    engine.context.eval("globalThis.matchMedia = () => ({ matches: false });")
+    [drawn] = engine.value("""(() => {
+      const found = [];
+      const nothing = () => {};
+      const context = { fillRect: (...place) => found.push(place), scale: nothing };
+      for (const name of ["beginPath", "moveTo", "lineTo", "stroke"]) context[name] = nothing;
+      const parentElement = { clientWidth: 100 };
+      const canvas = { style: {}, parentElement, getContext: () => context };
+      const page = { lab: { curves: { "train/loss": [[5, 2]] } } };
+      Training.prototype.draw.call({ canvas, page }, Infinity);
+      return found;
+    })()""")
+    left, _, width, height = drawn
+    assert 0 <= left <= 100 - width
+    assert height > 2

@@ -119,6 +119,7 @@ def test_points_are_drawn_and_pasted(visit):
     points = [point.split(",") for point in window.current_url.split("own=")[-1].split(";")]
     assert [point[2] for point in points] == ["1", "-1"]
     assert float(points[0][0]) > 0 > float(points[1][0])
+    assert text(window, ".legend .test") == "test: no points yet"
     box = window.find_element("css selector", "#table")
     box.send_keys("a,b,kind\n1,2,x\n3,4\n")
     press(window, "#use")
@@ -132,14 +133,12 @@ def test_points_are_drawn_and_pasted(visit):
 
 def test_other_views_run(visit):
     window = visit("view=descent&surface=valley&rate=0.1")
-    assert (
-        window.execute_script("return document.querySelector('#descent svg').children.length") == 0
-    )
+    told = lambda a, b: f"a = −{abs(a):.2f}, b = {b:.2f}, loss {a**2 / 20 + b**2:.4f}"
+    assert told(-2.2, 1.6) in text(window, ".runs li")
     for _ in range(3):
         press(window, "#descend-step")
     assert text(window, "#descend-count") == "step 3"
-    a = -2.2 * (1 - 0.1 / 10) ** 3
-    assert f"a = −{abs(a):.2f}" in text(window, ".runs li")
+    assert told(-2.2 * (1 - 0.1 / 10) ** 3, 1.6 * (1 - 0.1 * 2) ** 3) in text(window, ".runs li")
     press(window, "#view-gan")
     press(window, "#game-step")
     assert text(window, "#game-count") == "step 1"
@@ -208,3 +207,6 @@ def test_steps_that_are_too_large_are_said(visit):
         window, "return document.querySelector('#message').textContent.includes('no longer finite')"
     )
     assert text(window, "#play") == "▶ Train"
+    choose = "const rate = document.querySelector('#training-controls-rate'); rate.value = 0.001;"
+    window.execute_script(f"{choose} rate.dispatchEvent(new Event('change'));")
+    assert text(window, "#message") == ""

@@ -14,7 +14,7 @@ from tests.web.engine import check
 pytestmark = pytest.mark.slow
 NAMES = (
     *("points", "start", *STEPS, "order", "look", "evaluate", "gradients", "backpropagate"),
-    *("begin", "descend", "heights", "beginGame", "play", "judge"),
+    *("begin", "descend", "height", "heights", "beginGame", "play", "judge"),
 )
 MASKS = ("features", "layers", "neurons", "weight")
 """Masks, which are 1 here."""

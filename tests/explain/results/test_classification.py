@@ -63,6 +63,15 @@ def test_without_an_example_there_is_no_calibration_error():
         ),
         ([[9, 1], [1, 8]], "2 of 19 wrong; no confusion is repeated"),
         ([[3, 0], [0, 4]], "all 7 right"),
+        (
+            [[9, 4], [4, 8]],
+            "8 of 25 wrong; 2 confusions are the most frequent (4 times each)",
+        ),
+        (
+            [[0, 1_234_567], [0, 2_000_000]],
+            "1,234,567 of 3,234,567 wrong; "
+            "the most frequent confusion is 0 predicted as 1 (1,234,567 times)",
+        ),
     ],
 )
 def test_the_title_has_the_most_frequent_confusion(matrix, title):

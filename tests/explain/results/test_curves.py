@@ -96,6 +96,19 @@ def test_steps_are_whole_in_a_short_run():
     np.testing.assert_array_equal(ticks, np.round(ticks))
 
 
+def test_one_step_has_one_tick():
+    ax = learning_curves([{"step": 7, "train/loss": 1.0}]).axes[0]
+    low, high = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [7]
+
+
+def test_a_panel_without_a_finite_value_says_so():
+    rows = [{"step": step, "train/loss": 1.0, "gradient_norm": np.inf} for step in (1, 2)]
+    loss, norm = learning_curves(rows).axes
+    assert [text.get_text() for text in norm.texts] == ["no finite value"]
+    assert not loss.texts
+
+
 def test_where_each_split_has_metrics_of_its_own_their_lines_have_names():
     rows = [{"step": 1, "train/loss": 1.0, "train/learning_rate": 0.1}]
     rows.append({"step": 1, "validation/rmse": 9.0})

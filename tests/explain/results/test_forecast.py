@@ -134,3 +134,11 @@ def test_mistakes_are_named():
         JnnError, match=r"1 errors of 'ridge' for 2 horizons, expected one for each"
     ):
         errors_by_horizon({"ridge": [1.0]}, ["+1 h", "+24 h"])
+
+
+def test_a_forecaster_that_diverged_comes_last():
+    errors = {"diverged": [np.nan], "mean": [2.0], "this model": [1.0]}
+    ax = errors_by_horizon(errors, ["+1 h"]).axes[0]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["this model", "mean", "diverged"]
+    assert [text.get_text() for text in ax.texts] == ["1", "2", "not a number"]

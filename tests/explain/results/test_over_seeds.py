@@ -66,3 +66,19 @@ def test_without_a_direction_configs_keep_their_order():
 def test_nothing_finite_is_refused():
     with pytest.raises(JnnError, match="over_seeds: got 1 configs without a finite test/loss"):
         over_seeds("test/loss", [({}, [float("nan"), None])], lowest=True)
+
+
+def test_names_of_near_baselines_are_one_text():
+    rows = [({"learning_rate": rate}, [0.5]) for rate in (0.1, 0.2)]
+    baselines = {"svm": 0.951, "most frequent class": 0.1, "trees": 0.95}
+    ax = over_seeds("test/accuracy", rows, lowest=False, baselines=baselines).axes[0]
+    assert [(text.get_text(), text.xy[1]) for text in ax.texts] == [
+        ("most frequent class", 0.1),
+        ("trees, svm", 0.951),
+    ]
+
+
+def test_whole_settings_have_ticks_at_whole_numbers():
+    rows = [({"depth": depth}, [0.5]) for depth in (1, 2)]
+    ticks = over_seeds("test/accuracy", rows, lowest=False).axes[0].get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))

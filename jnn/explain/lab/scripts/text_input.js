@@ -149,14 +149,15 @@ export class PairInput {
 
   set(name, tokens, isTyped) {
     const { inputs, lab } = this.page;
-    this.tokens[name] = tokens;
-    const read = tokens.slice(0, this.length);
+    const isEmpty = name === "source" && !tokens.length;
+    this.tokens[name] = isEmpty ? [lab.input.padding] : tokens;
+    const read = this.tokens[name].slice(0, this.length);
     inputs[this.place[name]].fill(lab.input.padding).set(read);
     if (name === "source" && "source_mask" in this.place) {
       inputs[this.place.source_mask].fill(0).fill(1, 0, read.length);
     }
     this.page.tokens[name] = read.map((token) => visible(this.page.tokenizer.text(token)));
-    this.fields[name].show(tokens, 0, isTyped);
+    this.fields[name].show(this.tokens[name], 0, isTyped);
     const { source, tokens: target } = this.tokens;
     const length = Math.max(1, Math.min(this.length, target.length));
     this.page.real = { source: Math.min(this.length, source.length), tokens: length };

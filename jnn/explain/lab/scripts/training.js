@@ -24,7 +24,7 @@ export function rangeOf(name, curves) {
 export class Training {
   constructor(page, node) {
     this.page = page;
-    const { moments, curves } = page.lab;
+    const { moments, curves, curveNames } = page.lab;
     node.hidden = !moments.length;
     this.node = node;
     this.last = moments.length;
@@ -34,7 +34,7 @@ export class Training {
     this.slider = element("input", { ...range, value: this.last, oninput: slide });
     this.text = element("output", { for: "moment" });
     const names = Object.keys(curves).map((name, i) => {
-      return element("span", { class: `curve-${i}` }, `${name.replaceAll(/[/_]/g, " ")} `);
+      return element("span", { class: `curve-${i}` }, `${curveNames[name]} `);
     });
     const quantities = new Set(Object.keys(curves).map(quantityOf));
     node.append(
@@ -71,7 +71,7 @@ export class Training {
     const { step } = this;
     const losses = Object.entries(this.page.lab.curves).map(([name, points]) => {
       const near = points.findLast(([at]) => at <= step);
-      return near ? `, ${name.replaceAll(/[/_]/g, " ")} ${short(near[1])}` : "";
+      return near ? `, ${this.page.lab.curveNames[name]} ${short(near[1])}` : "";
     });
     const isKept = step === Infinity;
     this.text.textContent = isKept
@@ -98,8 +98,9 @@ export class Training {
       const [low, high] = rangeOf(name, curves);
       const y = (value) =>
         CURVE_HEIGHT - 6 - ((value - low) / (high - low || 1)) * (CURVE_HEIGHT - 12);
-      context.strokeStyle = CURVE_COLOURS[isDark() ? "dark" : "light"][i % 2];
-      context.lineWidth = 1.5;
+      const colour = CURVE_COLOURS[isDark() ? "dark" : "light"][i % 2];
+      Object.assign(context, { strokeStyle: colour, fillStyle: colour, lineWidth: 1.5 });
+      if (points.length === 1) context.fillRect(x(points[0][0]) - 4, y(points[0][1]) - 2, 4, 4);
       context.beginPath();
       points.forEach(([at, value], k) => context[k ? "lineTo" : "moveTo"](x(at), y(value)));
       context.stroke();

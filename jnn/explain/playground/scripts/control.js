@@ -16,7 +16,7 @@ export function slider(name, label, min, max, step) {
 /** Numbers to offer, with the one that is set. */
 export function numbersFor(values, current, unit = "") {
   const all = values.includes(current) ? values : [...values, current].toSorted((a, b) => a - b);
-  return all.map((value) => [value, `${short(value)} ${unit}`.trim()]);
+  return all.map((value) => [value, `${value} ${unit}`.trim()]);
 }
 
 /** Shows controls in a place; `change({name: value})` is called with what the reader sets. */

@@ -86,11 +86,12 @@ export class DescentPage {
   /** All runs at the start. */
   restart() {
     const { a, b } = this.state;
+    const surface = this.facts.surfaces.indexOf(this.state.surface);
     this.count = 0;
     this.tracks = this.runs().map(({ hyper }) => ({
       state: this.programs.begin({ a, b, ...hyper }),
       places: [[a, b]],
-      losses: [],
+      losses: [this.programs.height({ surface, x: [a, b] })[""][0]],
     }));
     this.draw();
   }
@@ -107,9 +108,10 @@ export class DescentPage {
       const track = this.tracks[i];
       const shared = { surface, seed, noise: jitter, step: this.count };
       const result = this.programs.descend({ ...under("state", track.state), ...hyper, ...shared });
-      track.losses.push(result.loss[0]);
       track.state = below(result, "state");
-      track.places.push([track.state["params/a"][0], track.state["params/b"][0]]);
+      const [a, b] = ["a", "b"].map((name) => track.state[`params/${name}`][0]);
+      track.places.push([a, b]);
+      track.losses.push(this.programs.height({ surface, x: [a, b] })[""][0]);
     });
     this.count += 1;
     return true;
@@ -158,8 +160,8 @@ export class DescentPage {
     });
     const items = this.tracks.map(({ places, losses }, i) => {
       const [a, b] = places.at(-1).map((x) => fixed(x));
-      const loss = losses.length > 0 ? `, loss ${fixed(losses.at(-1), 4)}` : "";
-      return element("li", { class: `run-${i}` }, `${runs[i].name}: a = ${a}, b = ${b}${loss}`);
+      const words = `${runs[i].name}: a = ${a}, b = ${b}, loss ${fixed(losses.at(-1), 4)}`;
+      return element("li", { class: `run-${i}` }, words);
     });
     this.legend.replaceChildren(...items);
     this.chart.draw(
@@ -168,7 +170,7 @@ export class DescentPage {
         values: losses,
         kind: `run-${i}`,
       })),
-      "steps",
+      Array.from({ length: this.count + 1 }, (_, i) => i),
     );
     this.player.count.textContent = `step ${this.count}`;
     this.paths.setAttribute("aria-label", items.map((item) => item.textContent).join("; "));

@@ -140,7 +140,7 @@ export class GanPage {
       lossLine("generator", generator, "run-1"),
     ];
     this.losses.replaceChildren(lineLegend(lines));
-    this.chart.draw(lines, "steps", this.steps);
+    this.chart.draw(lines, this.steps);
     this.player.count.textContent = `step ${this.count}`;
     this.points.setAttribute("aria-label", `Real and generated points after ${this.count} steps`);
   }

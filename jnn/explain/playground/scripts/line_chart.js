@@ -26,17 +26,17 @@ export class LineChart {
     this.svg.setAttribute("aria-label", "No losses yet");
   }
 
-  /** Draws lines `{name, values, kind}`; `steps` has the step of each value, else it is its place. */
-  draw(lines, unit, steps = null) {
-    const finite = lines.flatMap(({ values }) => values.filter(Number.isFinite));
-    if (!finite.length) {
+  /** Draws lines `{name, values, kind}`; `steps` has the step of each value. */
+  draw(lines, steps) {
+    const drawn = lines.filter(({ values }) => values.some(Number.isFinite));
+    if (!drawn.length) {
       this.clear();
       return;
     }
+    const finite = drawn.flatMap(({ values }) => values.filter(Number.isFinite));
     const top = niceTop(finite.reduce((most, value) => Math.max(most, value), 1e-6));
-    const longest = Math.max(...lines.map(({ values }) => values.length));
-    const last = steps ? Math.max(1, steps.at(-1)) : Math.max(1, longest);
-    const x = (i) => LEFT + ((WIDTH - LEFT - 4) * (steps ? steps[i] : i)) / last;
+    const last = steps.at(-1);
+    const x = (i) => LEFT + ((WIDTH - LEFT - 4) * steps[i]) / Math.max(1, last);
     const y = (value) => HEIGHT - BOTTOM - (HEIGHT - BOTTOM - 8) * Math.min(1, value / top);
     const path = ({ values, kind }) => {
       const every = Math.ceil(values.length / MOST_DRAWN);
@@ -52,11 +52,11 @@ export class LineChart {
       svgElement("path", { class: "axis", d: `M${LEFT} 8V${y(0)}H${WIDTH - 4}` }),
       label(LEFT - 4, 14, "end", short(top)),
       label(LEFT - 4, y(0), "end", "0"),
-      label(WIDTH - 4, HEIGHT - 4, "end", `${steps ? steps.at(-1) : longest} ${unit}`),
-      ...lines.map(path),
+      label(WIDTH - 4, HEIGHT - 4, "end", `${last} steps`),
+      ...drawn.map(path),
     );
-    const about = lines.map(({ name, values }) => `${name} ${short(values.at(-1) ?? NaN)}`);
-    this.svg.setAttribute("aria-label", `Loss after ${last} ${unit}: ${about.join(", ")}`);
+    const about = drawn.map(({ name, values }) => `${name} ${short(values.at(-1))}`);
+    this.svg.setAttribute("aria-label", `Loss after ${last} steps: ${about.join(", ")}`);
   }
 }
 

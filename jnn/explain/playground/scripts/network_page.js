@@ -1,7 +1,7 @@
 // The view of a network in training.
 
 import { byId, element } from "../../scripts/elements.js";
-import { fixed } from "../../scripts/numbers.js";
+import { fixed, short } from "../../scripts/numbers.js";
 import { showControls } from "./control.js";
 import { gridPoints } from "./heatmap.js";
 import { LineChart, lineLegend } from "./line_chart.js";
@@ -96,6 +96,7 @@ export class NetworkPage {
     showControls("training-controls", trainingControls(state, this.facts), state, this.change);
     this.own.show(state);
     this.trainer.configure(state);
+    this.say("");
     if (changed([...OF_DATA, "seed"])) this.trainer.makeData(state);
     if (changed([...OF_DATA, ...OF_START, "loss"])) this.restart();
     if (changed([...OF_START, "activation", "lines"])) this.network.build(state);
@@ -142,14 +143,17 @@ export class NetworkPage {
     }
     const rows = history.at(-1) === latest ? history : [...history, latest];
     const line = (name, part) => {
-      const right = hasClasses ? ` (${fixed(100 * latest[part].accuracy, 0)} % right)` : "";
-      const words = `${name} ${fixed(latest[part].loss, 3)}${right}`;
+      const { loss, accuracy } = latest[part];
+      const right = hasClasses ? ` (${short(100 * accuracy)} % right)` : "";
+      const words = Number.isNaN(accuracy)
+        ? `${name}: no points yet`
+        : `${name} ${fixed(loss, 3)}${right}`;
       return { name, kind: part, words, values: rows.map((row) => row[part].loss) };
     };
     const lines = [line("test", "test"), line("training", "train")];
     this.legend.replaceChildren(lineLegend(lines.toReversed()));
     const steps = rows.map((row) => row.step);
-    this.chart.draw(lines, "steps", steps);
+    this.chart.draw(lines, steps);
   }
 
   /** The values of the large picture: those of the unit pointed at, or the output. */

@@ -64,8 +64,12 @@ export class NetworkView {
         { ...more, "aria-label": "One layer more", onclick: set([...widths, 2]) },
         "+",
       ),
-      element("label", { for: "lines" }, "Lines show"),
-      element("select", { id: "lines", onchange: choose }, ...options),
+      element(
+        "div",
+        { class: "inline" },
+        element("label", { for: "lines" }, "Lines show"),
+        element("select", { id: "lines", onchange: choose }, ...options),
+      ),
     );
   }
 

@@ -120,8 +120,9 @@ export class Trainer {
     weight.fill(1, 0, row).fill(0, row);
   }
 
-  /** Loss and accuracy on one part of the data. */
+  /** Loss and accuracy on one part of the data, NaN where it has no points. */
   evaluate(part) {
+    if (!part.weight.includes(1)) return { loss: NaN, accuracy: NaN };
     const params = under("params", this.params);
     const { loss, accuracy } = this.programs.evaluate({ ...params, ...this.settings, ...part });
     return { loss: loss[0], accuracy: accuracy[0] };
