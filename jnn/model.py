@@ -461,11 +461,12 @@ def check_names(caller: str, names: Iterable[str]) -> None:
             raise mistake(caller, got=got, expected="another name for one of them")
 
 
-def check_children(caller: str, names: Iterable[str], params: Params) -> None:
-    """Refuse params that belong to another model."""
-    if not isinstance(params, Mapping):
-        got = f"params of type {type(params).__name__}"
-        raise mistake(caller, got=got, expected="a dict, as init makes it")
+def check_children(caller: str, names: Iterable[str], params: Params, state: State) -> None:
+    """Refuse params that belong to another model, and what is no params or no state."""
+    for kind, tree in (("params", params), ("state", state)):
+        if not isinstance(tree, Mapping):
+            got = f"{kind} of type {type(tree).__name__}"
+            raise mistake(caller, got=got, expected="a dict, as init makes it")
     if strange := sorted(set(params) - set(names)):
         raise mistake(
             caller,
