@@ -298,6 +298,16 @@ def test_what_an_unrolled_stack_computes_once_keeps_its_bits(dtype):
             "got x of type list, expected an array",
         ),
         (
+            lambda: jnn.chain(jnn.dense(2, kernel_init=jax.nn.initializers.he_normal)).init(
+                jax.random.key(0), jnp.ones(3)
+            ),
+            "in 0: init: got a function as kernel, expected an array. Call what makes",
+        ),
+        (
+            lambda: jax.jit(jnn.chain(jnp.tanh).apply)({}, {}, jnp.ones(3), train=True),
+            "in 0: apply: got a traced train, expected True or False.*static_argnames='train'",
+        ),
+        (
             lambda: jnn.dense(2).init(jax.random.key(0), OfAnotherLibrary()),
             "got x of type OfAnotherLibrary, expected an array",
         ),
