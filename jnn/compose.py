@@ -74,7 +74,7 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
         return params, state
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_children("chain", models, params)
+        check_children("chain", models, params, state)
         new_state = {}
         for name, model in models.items():
             options = {"key": key, "train": train, "mask": mask}
@@ -216,7 +216,7 @@ def parallel(
         return params, state
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_children("parallel", models, params)
+        check_children("parallel", models, params, state)
         outputs, new_state = {}, {}
         for name, model in models.items():
             outputs[name], child_state = apply_child(

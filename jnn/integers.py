@@ -102,4 +102,7 @@ def spelled(value: Any) -> str:
     ('3', "'3'")
     """
     is_scalar = hasattr(value, "dtype") and getattr(value, "ndim", None) == 0
-    return repr(value.item()) if is_scalar and hasattr(value, "item") else repr(value)
+    try:
+        return repr(value.item()) if is_scalar and hasattr(value, "item") else repr(value)
+    except TypeError:  # a traced number has no value
+        return repr(value)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jnn.errors import mistake
 from jnn.model import Model, Params, State, scope
@@ -15,7 +16,7 @@ from jnn.model import Model, Params, State, scope
 
 def check_mask(caller: str, mask: Any) -> None:
     """Refuse a mask that is no array of bool, such as a list, or weights of 0 and 1."""
-    if not hasattr(mask, "dtype"):
+    if not isinstance(getattr(mask, "dtype", None), np.dtype):
         got, remedy = f"a mask of type {type(mask).__name__}", "Pass jnp.asarray(mask)."
         raise mistake(caller, got=got, expected="an array of bool", remedy=remedy)
     if mask.dtype != bool:

@@ -45,6 +45,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jnn.errors import JnnError, mistake
 from jnn.paths import path_name
@@ -366,6 +367,7 @@ def init_child(name: str, model: Model, key: jax.Array, x: Any) -> tuple[Params,
     """
     with scope(name):
         params, state = _pair("init", model.init(child_key(key, name), x), "params, state")
+        _check_drawn(params)
         y, _ = _pair("apply", jax.eval_shape(model.apply, params, state, x), "y, state")
     return named(name, params), named(name, state), y
 
@@ -386,10 +388,22 @@ def apply_child(
     Returns its output, tagged "output", and ``{name: state}``, empty if it has none.
     """
     with scope(name):
+        if isinstance(train, Tracer):
+            remedy = "Make it static, as in jax.jit(model.apply, static_argnames='train')."
+            raise mistake("apply", got="a traced train", expected="True or False", remedy=remedy)
         options = {"key": child_key(key, name), "train": train, "mask": mask}
         result = model.apply(params.get(name, {}), state.get(name, {}), x, **options)
         y, state = _pair("apply", result, "y, state")
         return tag(y, "output"), named(name, state)
+
+
+def _check_drawn(params: Params) -> None:
+    """Refuse params that are functions, of a maker of initializers in place of an initializer."""
+    for path, leaf in jax.tree.leaves_with_path(params):
+        if callable(leaf):
+            remedy = "Call what makes an initializer first, as in jax.nn.initializers.he_normal()."
+            got = f"a function as {path_name(path)}"
+            raise mistake("init", got=got, expected="an array", remedy=remedy)
 
 
 def _pair(caller: str, result: Any, names: str) -> tuple[Any, Any]:
@@ -461,11 +475,12 @@ def check_names(caller: str, names: Iterable[str]) -> None:
             raise mistake(caller, got=got, expected="another name for one of them")
 
 
-def check_children(caller: str, names: Iterable[str], params: Params) -> None:
-    """Refuse params that belong to another model."""
-    if not isinstance(params, Mapping):
-        got = f"params of type {type(params).__name__}"
-        raise mistake(caller, got=got, expected="a dict, as init makes it")
+def check_children(caller: str, names: Iterable[str], params: Params, state: State) -> None:
+    """Refuse params that belong to another model, and what is no params or no state."""
+    for kind, tree in (("params", params), ("state", state)):
+        if not isinstance(tree, Mapping):
+            got = f"{kind} of type {type(tree).__name__}"
+            raise mistake(caller, got=got, expected="a dict, as init makes it")
     if strange := sorted(set(params) - set(names)):
         raise mistake(
             caller,

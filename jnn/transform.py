@@ -1,7 +1,7 @@
 """Transformations of models: `ensemble`, `remat`, `cast`, `reparameterized`, `frozen`, `lora`."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -323,6 +323,7 @@ def lora(model: Model | Callable, rank: int, paths: str = ".*kernel") -> Model:
         return {"base": base, "lora": _without_none(added)}, state
 
     def change(params):
+        _check_additions(params)
         return merge_lora({**params, "base": jax.lax.stop_gradient(params["base"])})
 
     return reparameterized(model, change)._replace(init=init)
@@ -337,15 +338,33 @@ def merge_lora(params: Params) -> Params:
     [[2.0, 1.0], [1.0, 2.0]]
     """
 
+    _check_additions(params)
+
     def merged(base, added):
         if not isinstance(base, dict):
             return base + (added["down"] @ added["up"]).astype(base.dtype)
+        if strange := sorted(added.keys() - base.keys()):
+            got, expected = f"an addition to {strange[0]}", f"some of {', '.join(base)}"
+            raise mistake("lora", got=got, expected=expected)
         return {
             name: merged(part, added[name]) if name in added else part
             for name, part in base.items()
         }
 
     return merged(params["base"], params["lora"])
+
+
+def _check_additions(params: Any) -> None:
+    """Refuse params that are not those of `lora`."""
+    if not isinstance(params, Mapping) or params.keys() != {"base", "lora"}:
+        is_dict = isinstance(params, Mapping)
+        kind = f"with {', '.join(params)}" if is_dict else f"of type {type(params).__name__}"
+        raise mistake(
+            "lora",
+            got=f"params {kind}",
+            expected="those with base and lora",
+            remedy="Use the params that the init of lora(model, ...) made.",
+        )
 
 
 def path_mask(params: Any, paths: str, *, caller: str = "path_mask") -> Any:

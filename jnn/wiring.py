@@ -137,6 +137,9 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
     The mask of the whole model is that of each part's x as long as x has its elements; where a part
     changes the length of a sequence, pass the parts after it a mask of their own.
 
+    It streams if all parts do. What does not, such as the encoder of a source, is a model of its
+    own, whose output the flow takes as a part of x: ``context`` of `jnn.decoding.generate`.
+
     `chain`, `parallel` and `residual` are the common flows; this is for all others.
 
     >>> import jax, jax.numpy as jnp, jnn
@@ -200,7 +203,7 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
         return params, state
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_children("wired", models, params)
+        check_children("wired", models, params, state)
         new_state = dict(state)
 
         def call(call: Call):

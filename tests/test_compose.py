@@ -16,6 +16,12 @@ from tests.compiled import apply, init
 FLOAT32 = 1e-6
 
 
+class OfAnotherLibrary:
+    """An array whose dtype is none of NumPy, as that of a tensor of PyTorch."""
+
+    shape, ndim, dtype = (3, 2), 2, "torch.float32"
+
+
 def shapes(tree):
     return jax.tree.map(jnp.shape, tree)
 
@@ -291,6 +297,28 @@ def test_what_an_unrolled_stack_computes_once_keeps_its_bits(dtype):
             lambda: jnn.dense(2).init(jax.random.key(0), [1.0]),
             "got x of type list, expected an array",
         ),
+        (
+            lambda: jnn.chain(jnn.dense(2, kernel_init=jax.nn.initializers.he_normal)).init(
+                jax.random.key(0), jnp.ones(3)
+            ),
+            "in 0: init: got a function as kernel, expected an array. Call what makes",
+        ),
+        (
+            lambda: jax.jit(jnn.chain(jnp.tanh).apply)({}, {}, jnp.ones(3), train=True),
+            "in 0: apply: got a traced train, expected True or False.*static_argnames='train'",
+        ),
+        (
+            lambda: jnn.dense(2).init(jax.random.key(0), OfAnotherLibrary()),
+            "got x of type OfAnotherLibrary, expected an array",
+        ),
+        (
+            lambda: jnn.embedding(3, 2).init(jax.random.key(0), OfAnotherLibrary()),
+            "got x of type OfAnotherLibrary, expected an array",
+        ),
+        (
+            lambda: jnn.last_element().apply({}, {}, jnp.ones((3, 2)), mask=OfAnotherLibrary()),
+            "got a mask of type OfAnotherLibrary, expected an array",
+        ),
     ],
 )
 def test_what_cannot_be_a_model_is_refused(make, message):
@@ -398,6 +426,9 @@ def test_params_of_another_kind_are_refused():
     params, state = init(model, x)
     with pytest.raises(jnn.JnnError, match="chain: got params of type tuple, expected a dict"):
         model.apply((params, state), state, x)
+    for whole in (model, jnn.parallel(model), jnn.wired(lambda run, x: run("a", x), {"a": model})):
+        with pytest.raises(jnn.JnnError, match="got state of type NoneType, expected a dict"):
+            whole.apply({}, None, x)
     for many, name in ((jnn.repeat(model, 2), "repeat"), (jnn.ensemble(model, 2), "ensemble")):
         message = rf"{name}: got 0/bias of shape \(3,\), expected a first axis of 2 copies"
         with pytest.raises(jnn.JnnError, match=message):

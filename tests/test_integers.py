@@ -144,3 +144,8 @@ def test_what_is_no_fraction_is_refused(value):
         check_fraction("mix", "share", value, ends="[]")
     with pytest.raises(JnnError, match=r"dropout: got rate=.*, expected a fraction in \[0, 1\)"):
         jnn.dropout(value)
+
+
+def test_a_traced_setting_is_refused_by_name():
+    with pytest.raises(JnnError, match=r"dropout: got rate=.*Tracer.*, expected a fraction in"):
+        jax.vmap(lambda rate: jnn.dropout(rate).apply({}, {}, X)[0])(jnp.array([0.1, 0.2]))

@@ -179,6 +179,21 @@ def test_lora_refuses(rank, paths, message):
         jnn.lora(MODEL, rank, paths).init(jax.random.key(0), X)
 
 
+def test_params_that_are_not_those_of_lora_are_refused():
+    model = jnn.lora(MODEL, 2, "hidden/kernel")
+    params, state = init(model, X)
+    plain, added = params["base"], params["lora"]
+    for wrong, message in (
+        (plain, "lora: got params with hidden, .*, expected those with base and lora"),
+        ({"base": plain}, "lora: got params with base, expected those with base and lora"),
+        (None, "lora: got params of type NoneType, expected those with base and lora"),
+        ({"base": plain, "lora": {"other": added["hidden"]}}, "lora: got an addition to other"),
+    ):
+        for use in (lambda wrong: model.apply(wrong, state, X), jnn.merge_lora):
+            with pytest.raises(jnn.JnnError, match=message):
+                use(wrong)
+
+
 def test_transformations_compose():
     model = jnn.ensemble(jnn.cast(jnn.remat(jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 2))), 4)
     params, state = init(model, X)

@@ -10,6 +10,7 @@ from jnn.initializers import Init, lecun_normal, zeros
 from jnn.integers import check_fraction
 from jnn.layers import cache
 from jnn.layers.checks import (
+    check_carry,
     check_features,
     check_float,
     check_params,
@@ -187,6 +188,7 @@ def attention(
                 expected="one of elements (..., T) to read a stream",
                 remedy="Call apply.",
             )
+        check_carry("attention", carry["position"], jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
         T, capacity = x.shape[-2], carry["key"].shape[-2]
         cache.check_room("attention", carry["position"], T, mask, capacity)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))

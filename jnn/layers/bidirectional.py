@@ -58,7 +58,7 @@ def bidirectional(
         return params, state
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_children("bidirectional", models, params)
+        check_children("bidirectional", models, params, state)
         if axes_of_elements(x) < 1:
             raise mistake(
                 "bidirectional",

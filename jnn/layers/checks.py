@@ -23,7 +23,7 @@ def check_positive(caller: str, **settings: Any) -> None:
 
 def check_array(caller: str, x: Any) -> None:
     """Check that x is one array, no tuple of several."""
-    if not hasattr(x, "shape") or not hasattr(x, "dtype"):
+    if not hasattr(x, "shape") or not isinstance(getattr(x, "dtype", None), np.dtype):
         raise mistake(
             caller,
             got=f"x of type {type(x).__name__}",
@@ -111,6 +111,25 @@ def check_names(caller: str, x: Any, *names: str) -> None:
     else:
         got = "an array" if hasattr(x, "dtype") else f"x of type {type(x).__name__}"
     raise mistake(caller, got=got, expected=f"a dict with {' and '.join(names)}")
+
+
+def check_carry(caller: str, carry: Any, shapes: Any) -> None:
+    """Check that a carry has these shapes: one that was made for other examples than x does not.
+
+    ``shapes`` is a tree of arrays, or of their ``jax.ShapeDtypeStruct``.
+    """
+    found, expected = (
+        (jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)])
+        for tree in (carry, shapes)
+    )
+    if found != expected:
+        of = lambda structure, leaves: jax.tree.unflatten(structure, leaves)
+        raise mistake(
+            caller,
+            got=f"a carry of shape {of(*found)}",
+            expected=f"{of(*expected)} for this x",
+            remedy="Begin with model.carry(params, x_t, length), and x_t of as many examples as x.",
+        )
 
 
 def check_params(

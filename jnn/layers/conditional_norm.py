@@ -18,7 +18,7 @@ def conditional_norm(norm: Model, features: int, rank: int) -> Model:
     """``y = norm(x) * (1 + scale(c)) + bias(c)``, with dense functions of a condition c.
 
     x ``{"x": (..., *space, C), "condition": (..., D)}`` -> y ``(..., *space, C)``; the last
-    ``rank`` axes are one example, and C is ``features``.
+    ``rank`` axes are one example, 3 for an image, and C is ``features``.
 
     ``norm`` is a normalization without scale and bias: of a batch (de Vries et al. 2017,
     https://arxiv.org/abs/1707.00683), of an instance (Huang & Belongie 2017,

@@ -9,7 +9,13 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
 from jnn.layers.bilinear_convolution import convolution
-from jnn.layers.checks import check_params, check_positive, element_mask, refuse_mask
+from jnn.layers.checks import (
+    check_carry,
+    check_params,
+    check_positive,
+    element_mask,
+    refuse_mask,
+)
 from jnn.layers.convolution_forms import Geometry
 from jnn.layers.sliding_windows import (
     Windows,
@@ -311,21 +317,29 @@ def _layer(
     def carry(params, x_t, length):
         return jnp.zeros((*x_t.shape[:-1], window.spans[0] - 1, x_t.shape[-1]), x_t.dtype)
 
+    def after(carry, params, x):
+        """x after the elements that are remembered."""
+        check_space(caller, x, rank)
+        check_channels(caller, x, rank, channels(params["kernel"]))
+        shape = *x.shape[:-2], window.spans[0] - 1, x.shape[-1]
+        check_carry(caller, carry, jax.ShapeDtypeStruct(shape, x.dtype))
+        return jnp.concatenate([carry, x], axis=-2)
+
     def step(params, state, carry, x_t):
-        x = jnp.concatenate([carry, x_t[..., None, :]], axis=-2)
+        x = after(carry, params, x_t[..., None, :])
         return slide(params, x, ((0, 0),))[..., 0, :], x[..., 1:, :]
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         last, mask = carry.shape[-2], element_mask(caller, x, mask)
         if mask is None:
-            x = jnp.concatenate([carry, x], axis=-2)
+            x = after(carry, params, x)
             return slide(params, x, ((0, 0),)), x[..., x.shape[-2] - last :, :]
         along = lambda x, index: jnp.take_along_axis(x, index[..., None], axis=-2)
         first, length = (of_part[..., None] for of_part in real_part(mask))
         # The real part comes first, wherever padding is.
         place, T = places(mask.shape[-1], mask[..., 0]), mask.shape[-1]
         x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
-        x = jnp.concatenate([carry, along(x, (place + first) % T)], axis=-2)
+        x = after(carry, params, along(x, (place + first) % T))
         y = along(slide(params, x, ((0, 0),)), (place - first) % T)
         return y, along(x, length + places(last, mask[..., 0]))
 

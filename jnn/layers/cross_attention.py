@@ -5,9 +5,10 @@ from collections.abc import Collection
 import jax
 import jax.numpy as jnp
 
+from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.integers import check_fraction
-from jnn.layers.checks import check_float, check_names, element_mask
+from jnn.layers.checks import check_carry, check_float, check_names, element_mask
 from jnn.layers.dot_product import attend, check_fused, dot_product_attention, heads_first
 from jnn.layers.projections import Projections
 from jnn.model import Model, required_key, where
@@ -72,9 +73,14 @@ def cross_attention(
             key, x["x"].shape[-1], x["memory"].shape[-1], parameter_dtype(x["x"])
         ), {}
 
-    def keys_and_values(params, x):
-        """Keys, values ``(..., S, G, d)`` and the mask of the memory."""
+    def keys_and_values(params, x, examples):
+        """Keys, values ``(..., S, G, d)`` and the mask of the memory of these examples."""
         memory = x["memory"]
+        check_float("memory of cross_attention", memory, min_rank=2, axes="(..., S, features)")
+        if memory.shape[:-2] != examples:
+            got = f"x of shape {x['x'].shape} and a memory of shape {memory.shape}"
+            expected = f"a memory of shape {(*examples, *memory.shape[-2:])}"
+            raise mistake("cross_attention", got=got, expected=expected)
         real = element_mask("memory of cross_attention", memory, x.get("memory_mask"))
         if real is not None:
             memory = where(real, memory, jnp.zeros_like(memory))
@@ -87,8 +93,8 @@ def cross_attention(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_names("cross_attention", x, "x", "memory")
         check_float("cross_attention", x["x"], min_rank=2, axes="(..., T, features)")
-        mask = element_mask("cross_attention", x["x"], mask, keys=x["memory"].shape[-2])
-        k, v, real = keys_and_values(params, x)
+        k, v, real = keys_and_values(params, x, x["x"].shape[:-2])
+        mask = element_mask("cross_attention", x["x"], mask, keys=k.shape[-3])
         y = dot_product_attention(
             projections.project("query", params, x["x"]),
             k,
@@ -103,13 +109,16 @@ def cross_attention(
 
     def carry(params, x_t, length):
         check_names("cross_attention", x_t, "x", "memory")
-        k, v, real = keys_and_values(params, x_t)
+        k, v, real = keys_and_values(params, x_t, x_t["x"].shape[:-1])
         cache = {"key": heads_first(k), "value": heads_first(v)}
         return cache if real is None else cache | {"mask": real}
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_names("cross_attention", x, "x")
-        mask = element_mask("cross_attention", x["x"], mask, keys=carry["key"].shape[-2])
+        examples, (*_, G, S, d) = x["x"].shape[:-2], carry["key"].shape
+        cached = jax.ShapeDtypeStruct((*examples, G, S, d), carry["key"].dtype)
+        check_carry("cross_attention", carry["key"], cached)
+        mask = element_mask("cross_attention", x["x"], mask, keys=S)
         q = projections.project("query", params, x["x"])
         allowed = _allowed(carry.get("mask"), mask, x["x"].ndim)
         y = attend(

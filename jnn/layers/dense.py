@@ -87,7 +87,7 @@ def added_bias(*, bias_init: Init = zeros) -> Model:
 
 
 def flatten(rank: int) -> Model:
-    """The last ``rank`` axes, those of one example, as one axis.
+    """The last ``rank`` axes, those of one example with its channels, as one axis.
 
     For ``rank=3``, an image: x ``(..., a, b, c)`` -> y ``(..., a b c)``.
 

@@ -61,9 +61,9 @@ def stochastic_depth(rate: float, rank: int) -> Model:
     """Zero whole examples, one draw for each.
 
     In ``residual(chain(block, stochastic_depth(0.1, rank=3)))`` the block is skipped for these. x
-    is ``(..., *example)``, where the last ``rank`` axes are one example. Kept values are divided by
-    ``1 - rate``; the paper does not divide, but multiplies in evaluation. Raises as `dropout`, and
-    in training for fewer axes than ``rank``.
+    is ``(..., *example)``, where the last ``rank`` axes are one example, 3 for an image. Kept
+    values are divided by ``1 - rate``; the paper does not divide, but multiplies in evaluation.
+    Raises as `dropout`, and in training for fewer axes than ``rank``.
 
     Source: Huang et al. 2016, https://arxiv.org/abs/1603.09382.
 

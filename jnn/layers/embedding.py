@@ -6,7 +6,13 @@ import numpy as np
 
 from jnn.errors import mistake
 from jnn.initializers import normal
-from jnn.layers.checks import check_features, check_float, check_params, check_positive
+from jnn.layers.checks import (
+    check_array,
+    check_features,
+    check_float,
+    check_params,
+    check_positive,
+)
 from jnn.layers.dense import linear
 from jnn.model import Model, Params, check_key, pointwise
 from jnn.placement import with_examples
@@ -89,11 +95,11 @@ def check_tokens(tokens: np.typing.ArrayLike, vocabulary: int, caller: str = "to
 
 
 def _check_integer(x) -> None:
-    if not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.integer):
-        kind = f"dtype {x.dtype}" if hasattr(x, "dtype") else f"type {type(x).__name__}"
+    check_array("embedding", x)
+    if not jnp.issubdtype(x.dtype, jnp.integer):
         raise mistake(
             "embedding",
-            got=f"x of {kind}",
+            got=f"x of dtype {x.dtype}",
             expected="an array of integers, the tokens",
             remedy="Convert first: x.astype(jnp.int32).",
         )

@@ -34,7 +34,7 @@ def mixture_of_experts(
     not matter, not even NaN; but if it overflows inside, the gradient to its params is NaN. The
     router is computed in float32 at least.
 
-    Tags: "gates" ``(..., experts)``, and two losses, means over the real elements:
+    Tags: "gates" ``(..., experts)``, and two losses, means over the real elements, 0 without any:
 
     "load_balance"  ``experts Σ_i f_i P_i``, where f_i is the share of choices that fell on expert
                     i, and P_i the mean of p_i: 1 if even
@@ -118,10 +118,8 @@ def _largest(p: jax.Array, top: int) -> jax.Array:
 
 
 def _mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """The mean over all real elements: values ``(..., n)`` -> ``(n,)``."""
+    """The mean over all real elements, 0 of none: values ``(..., n)`` -> ``(n,)``."""
     flat = values.reshape(-1, values.shape[-1])
-    if mask is None:
-        return jnp.mean(flat, axis=0)
-    real = mask.reshape(-1, 1)
+    real = jnp.ones((flat.shape[0], 1), bool) if mask is None else mask.reshape(-1, 1)
     count = jnp.maximum(jnp.sum(real), 1).astype(flat.dtype)
     return jnp.sum(jnp.where(real, flat, 0), axis=0) / count

@@ -88,8 +88,9 @@ def average_pool(
 def global_average_pool(rank: int = 2) -> Model:
     """The mean over the last ``rank`` axes of space: x ``(..., *space, C)`` -> y ``(..., C)``.
 
-    ``rank`` is 2 for images and 1 for sequences, where the mean is over the elements for which
-    ``mask`` ``(..., T)`` is True, and 0 if there are none. Computed in float32 at least.
+    ``rank`` does not count the channels: it is 2 for images and 1 for sequences, where the mean is
+    over the elements for which ``mask`` ``(..., T)`` is True, and 0 if there are none. Computed in
+    float32 at least.
 
     >>> import jax.numpy as jnp
     >>> x, mask = jnp.array([[1.0], [3.0], [8.0]]), jnp.array([True, True, False])

@@ -1,5 +1,6 @@
 """Absolute position encodings, vectors that are added to the features of each element."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -7,7 +8,13 @@ from jnn.errors import mistake
 from jnn.initializers import Init, normal
 from jnn.integers import check_integer, check_number
 from jnn.layers import cache
-from jnn.layers.checks import check_features, check_float, check_positive, element_mask
+from jnn.layers.checks import (
+    check_carry,
+    check_features,
+    check_float,
+    check_positive,
+    element_mask,
+)
 from jnn.model import Model, check_key
 from jnn.precision import numerics, parameter_dtype
 
@@ -113,6 +120,7 @@ def _adding(caller: str, init, vectors, length: int | None) -> Model:
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float(caller, x, min_rank=2, axes="(..., T, features)")
         mask = element_mask(caller, x, mask)
+        check_carry(caller, carry["position"], jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
         if length is not None:
             cache.check_room(caller, carry["position"], x.shape[-2], mask, length)
         position, count = cache.advance(carry["position"], x.shape[-2], mask)

@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jnn.layers.checks import check_float, element_mask
+from jnn.layers.checks import check_carry, check_float, element_mask
 from jnn.model import Model, check_key, scan_step, where
 from jnn.placement import gathered_once, with_examples
 
@@ -56,6 +56,12 @@ def recurrent(
     [[2.0], [1.0]]
     """
 
+    def element(x):
+        return jax.ShapeDtypeStruct((*x.shape[:-2], x.shape[-1]), x.dtype)
+
+    def check_memory(params, memory, x_t):
+        check_carry(name, memory, jax.eval_shape(carry, params, x_t))
+
     def init_model(key, x):
         check_float(name, x, min_rank=1)
         check_key(name, key)
@@ -66,10 +72,12 @@ def recurrent(
 
     def step_model(params, state, carry, x_t):
         check_float(name, x_t, min_rank=1)
+        check_memory(params, carry, x_t)
         return step(params, carry, x_t)
 
     def read_model(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float(name, x, min_rank=2, axes="(..., T, features)")
+        check_memory(params, carry, element(x))
         mask = element_mask(name, x, mask)
         params = gathered_once(params)
         if x.ndim > 2:
@@ -84,8 +92,7 @@ def recurrent(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float(name, x, min_rank=2, axes="(..., T, features)")
-        x_t = jax.ShapeDtypeStruct((*x.shape[:-2], x.shape[-1]), x.dtype)
-        return read_model(params, state, carry(params, x_t), x, mask=mask)[0], state
+        return read_model(params, state, carry(params, element(x)), x, mask=mask)[0], state
 
     apply.__qualname__ = name
     return Model(init_model, apply, carry_model, step_model, read_model)

@@ -64,6 +64,13 @@ def _kernel(magnitude: jax.Array, direction: jax.Array) -> jax.Array:
 def _joined(params: Any, paths: str, path: str = "") -> Any:
     """``params`` with a kernel for each magnitude and direction whose path matches ``paths``."""
     if not isinstance(params, dict):
+        if re.fullmatch(paths, path):
+            raise mistake(
+                "weight_norm",
+                got=f"{path} as one array",
+                expected="its magnitude and direction",
+                remedy="Use the params that this model's init made.",
+            )
         return params
     if params.keys() == {"magnitude", "direction"} and re.fullmatch(paths, path):
         return _kernel(**params)

@@ -94,6 +94,8 @@ def labelled(caller: str, scores: ArrayLike, labels: ArrayLike) -> tuple[jax.Arr
             expected="scores (..., classes) and labels (...) with equal leading axes",
             remedy=remedy,
         )
+    if not scores.shape[-1]:
+        raise mistake(caller, got=f"scores {scores.shape}", expected="at least one class")
     return scores, labels.astype(jnp.int32)
 
 

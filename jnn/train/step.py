@@ -155,7 +155,7 @@ def make_step(
             own["loss_scale"] = train_state.loss_scale.value
             new, good = _rescaled(new, good, train_state.step)
         own |= {"finite": good.all(), "bad_leaf": jnp.argmin(good)}
-        _check_names("objective", metrics, {*own, TAKEN})
+        _check_names("objective", metrics, own)
         return new, {**metrics, **own}
 
     return step

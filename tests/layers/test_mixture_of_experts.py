@@ -111,6 +111,15 @@ def test_the_balance_of_an_undecided_router_is_one_and_of_a_lopsided_one_is_more
     assert float(balance(lopsided)) > E / 2 * 0.99
 
 
+@pytest.mark.parametrize(("examples", "mask"), [(0, None), (2, jnp.zeros(2, bool))])
+def test_without_a_real_element_the_losses_are_zero(examples, mask):
+    layer = mixture_of_experts(jnn.dense(3), E)
+    params, state = jax.jit(layer.init)(jax.random.key(0), jnp.ones((2, 3)))
+    x = jnp.ones((examples, 3))
+    _, values = jnn.capture(layer.apply)(params, state, x, mask=mask)
+    assert values["load_balance"] == values["router_z"] == 0
+
+
 def test_a_stack_gives_the_loss_of_each_layer():
     layer, x = jnn.repeat(mixture_of_experts(jnn.dense(3), E), 3), draw(5, 3).astype(jnp.float32)
     params, state = jax.jit(layer.init)(jax.random.key(0), x)

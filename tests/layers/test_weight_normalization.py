@@ -145,6 +145,14 @@ def test_params_of_a_model_that_are_called_magnitude_and_direction_are_its_own()
     np.testing.assert_allclose(begun(weight_norm(model), x), begun(model, x), rtol=1e-6)
 
 
+def test_params_without_a_magnitude_are_refused():
+    x = jnp.ones(3)
+    params, state = jnn.dense(2).init(jax.random.key(0), x)
+    message = "weight_norm: got kernel as one array, expected its magnitude and direction"
+    with pytest.raises(jnn.JnnError, match=message):
+        weight_norm(jnn.dense(2)).apply(params, state, x)
+
+
 def test_a_carry_that_is_computed_with_a_normalized_kernel_is_refused(float64):
     rng = np.random.default_rng(0)
     x = {"x": rng.standard_normal((5, 8)), "memory": 3 * rng.standard_normal((7, 6))}

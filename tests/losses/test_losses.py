@@ -480,6 +480,10 @@ MISTAKES = [
     (lambda: losses.cross_entropy(X, jnp.zeros(4)), "labels of dtype float32.*astype"),
     (lambda: losses.cross_entropy(X, jnp.zeros(5, int)), r"scores \(4, 3\) and labels \(5,\)"),
     (
+        lambda: losses.cross_entropy(X[:, :0], Y),
+        r"cross_entropy: got scores \(4, 0\), expected at least one class",
+    ),
+    (
         lambda: losses.cross_entropy(X, Y, label_smoothing=1.0),
         r"label_smoothing=1\.0, expected a number in \[0, 1\)",
     ),

@@ -262,7 +262,6 @@ def test_an_objective_that_returns_something_else_is_refused(data, change, messa
         "loss_scale",
         "finite",
         "bad_leaf",
-        "taken",
         "gradient_norm/out/kernel",
         "update_ratio/hidden/bias",
     ],

@@ -1,0 +1,60 @@
+"""A carry that was made for other examples, or by another layer, is refused by name."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jnn
+from jnn.errors import JnnError
+
+LAYERS = {
+    "attention": jnn.attention(2, causal=True),
+    "conv": jnn.conv(4, (3,), padding="CAUSAL"),
+    "cross_attention": jnn.cross_attention(2),
+    "elman": jnn.elman(3),
+    "gru": jnn.gru(3),
+    "learned_positions": jnn.learned_positions(9),
+    "lstm": jnn.lstm(3),
+    "sinusoidal_positions": jnn.sinusoidal_positions(),
+}
+
+
+def inputs(name, *shape):
+    x = jnp.ones((*shape, 4))
+    return {"x": x, "memory": jnp.ones((*shape[:1], 5, 4))} if name == "cross_attention" else x
+
+
+@pytest.mark.parametrize(("of_carry", "of_x"), [((3,), (2,)), ((), (2,)), ((3,), ()), ((1,), (2,))])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_carry_of_other_examples_is_refused(name, of_carry, of_x):
+    layer = LAYERS[name]
+    params, state = jax.eval_shape(layer.init, jax.random.key(0), inputs(name, 7))
+    carry = jax.eval_shape(lambda p: layer.carry(p, inputs(name, *of_carry), 6), params)
+    with pytest.raises(JnnError, match=f"{name}: got a carry of shape .* for this x"):
+        jax.eval_shape(layer.step, params, state, carry, inputs(name, *of_x))
+    with pytest.raises(JnnError, match=f"{name}: got a carry of shape .* for this x"):
+        jax.eval_shape(jnn.reader(layer), params, state, carry, inputs(name, *of_x, 2))
+
+
+def test_the_carry_of_another_cell_is_refused():
+    params, state = jnn.lstm(3).init(jax.random.key(0), jnp.ones((5, 4)))
+    message = (
+        r"lstm: got a carry of shape {'hidden': \(3,\)}, "
+        r"expected {'cell': \(3,\), 'hidden': \(3,\)} for this x"
+    )
+    with pytest.raises(JnnError, match=message):
+        jnn.lstm(3).step(params, state, {"hidden": jnp.zeros(3)}, jnp.ones(4))
+
+
+@pytest.mark.parametrize("of_memory", [(7, 6), (1, 7, 6), (2, 7, 6)])
+def test_a_memory_of_other_examples_is_refused(of_memory):
+    layer, memory = jnn.cross_attention(2), jnp.ones(of_memory)
+    x = {"x": jnp.ones((5, 4)), "memory": jnp.ones((7, 6))}
+    params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
+    message = r"cross_attention: got x of shape .*, expected a memory of shape \(3, 7, 6\)"
+    with pytest.raises(JnnError, match=message):
+        jax.eval_shape(layer.apply, params, state, {"x": jnp.ones((3, 5, 4)), "memory": memory})
+    with pytest.raises(JnnError, match=message):
+        jax.eval_shape(
+            lambda p: layer.carry(p, {"x": jnp.ones((3, 4)), "memory": memory}, 5), params
+        )
