@@ -19,6 +19,7 @@ from jnn.explain.lab.subject import Subject
 from jnn.files import write_text
 from jnn.loaded import experiment_of, load
 from jnn.runs import About, records
+from jnn.runs.folders import read_status
 from jnn.runs.loading import logged
 from jnn.runs.run import Run
 from jnn.train.moments import kept_moments
@@ -30,6 +31,8 @@ _ROUNDED = (
     "The run computed in {}, and this page computes in float32: its numbers may differ from those "
     "of the run in their third digit."
 )
+_ENDED = {"diverged": "diverged", "failed": "failed", "interrupted": "was interrupted"}
+"""The states of a run that did not end well, in words."""
 
 
 def subject_of(folder: Path) -> Subject:
@@ -64,9 +67,19 @@ def subject_of(folder: Path) -> Subject:
         facts=_facts(summary),
         moments=kept_moments(folder, loaded.params, loaded.state),
         curves=_curves(folder, summary),
-        notes=[] if precision == "float32" else [_ROUNDED.format(precision)],
+        notes=_notes(folder, precision),
         view=task.view if task else None,
     )
+
+
+def _notes(folder: Path, precision: str) -> list[str]:
+    """What a reader has to know of the run: how it ended, if not well, and its precision."""
+    status = read_status(folder)
+    notes = []
+    if ended := _ENDED.get(status.get("state", "")):
+        message = " ".join(str(status.get("message", "")).split())
+        notes.append(f"The run {ended}, and this page has the params that it had kept: {message}")
+    return notes if precision == "float32" else [*notes, _ROUNDED.format(precision)]
 
 
 def _data(module: ModuleType, config: Any) -> Any:

@@ -1,5 +1,6 @@
 """What the page of a run says of its training and of its result."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,17 @@ def test_the_main_metric_is_in_the_head_and_beside_the_loss_of_training(run):
     subject = subject_of(run)
     assert list(subject.facts) == ["test RMSE", "parameters", "steps"]
     assert list(subject.curves) == ["train/loss", "validation/rmse"]
+
+
+def test_a_run_that_diverged_says_so(run):
+    """Its params are those before it did."""
+    assert subject_of(run).notes == []
+    status = json.loads((run / "status.json").read_text())
+    changed = status | {"state": "diverged", "message": "step 3: the loss is not\nfinite"}
+    try:
+        (run / "status.json").write_text(json.dumps(changed))
+        (note,) = subject_of(run).notes
+    finally:
+        (run / "status.json").write_text(json.dumps(status))
+    assert note.startswith("The run diverged")
+    assert note.endswith(": step 3: the loss is not finite")
