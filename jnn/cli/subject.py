@@ -77,8 +77,8 @@ def _notes(folder: Path, precision: str) -> list[str]:
     status = read_status(folder)
     notes = []
     if ended := _ENDED.get(status.get("state", "")):
-        message = " ".join(str(status.get("message", "")).split())
-        notes.append(f"The run {ended}, and this page has the params that it had kept: {message}")
+        why = " ".join(str(status.get("message", "")).split()).partition(". ")[0].rstrip(".")
+        notes.append(f"The run {ended}, and this page has the params that it had kept: {why}.")
     return notes if precision == "float32" else [*notes, _ROUNDED.format(precision)]
 
 

@@ -49,11 +49,11 @@ def test_a_run_that_diverged_says_so(run):
     """Its params are those before it did."""
     assert subject_of(run).notes == []
     status = json.loads((run / "status.json").read_text())
-    changed = status | {"state": "diverged", "message": "step 3: the loss is not\nfinite"}
+    changed = status | {"state": "diverged", "message": "Step 3 is not\nfinite. Try 0.1."}
     try:
         (run / "status.json").write_text(json.dumps(changed))
         (note,) = subject_of(run).notes
     finally:
         (run / "status.json").write_text(json.dumps(status))
     assert note.startswith("The run diverged")
-    assert note.endswith(": step 3: the loss is not finite")
+    assert note.endswith(": Step 3 is not finite.")
