@@ -403,9 +403,10 @@ def _by_groups(x, kernel, geometry):
     if groups > MOST_WRITTEN_OUT:
         members = [jnp.moveaxis(split(array, groups), -2, 0) for array in (x, kernel)]
         return merge(jnp.moveaxis(in_sequence(*members, geometry=one), 0, -2))
-    parts = [jnp.split(array, groups, axis=-1) for array in (x, kernel)]
-    form = _form(parts[0][0].shape, parts[1][0].shape, one)
-    return jnp.concatenate([form(*part, one) for part in zip(*parts, strict=True)], axis=-1)
+    parts, kernels = (jnp.split(array, groups, axis=-1) for array in (x, kernel))
+    form = _form(parts[0].shape, kernels[0].shape, one)
+    y = [form(part, kernel, one) for part, kernel in zip(parts, kernels, strict=True)]
+    return jnp.concatenate(y, axis=-1)
 
 
 def _by_slices(x, kernel, geometry):
