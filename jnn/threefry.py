@@ -21,7 +21,7 @@ import contextvars
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -160,21 +160,22 @@ def fold_in_each(key: jax.Array, n: int) -> jax.Array:
     return _key(folded(words, np.arange(n)), key)
 
 
-def _derived(key: jax.Array, numbers: Iterable[int], by_jax: Callable) -> list[jax.Array]:
+def _derived(key: jax.Array, numbers: Sequence[int], by_jax: Callable) -> list[jax.Array]:
     """The keys that are derived from one by numbers: by NumPy where that can be, else by JAX."""
     if not _on_host.get():
         return by_jax(key)
-    if (words := _words_at_hand(key)) is not None and key.ndim == 0:
-        return [_key(folded(words, number), key) for number in numbers]
+
+    def by_numpy(key):
+        words = _words_at_hand(key)
+        return [] if words is None else [_key(folded(words, number), key) for number in numbers]
+
+    if key.ndim == 0 and (derived := by_numpy(key)):
+        return derived
     derive = jax.custom_batching.custom_vmap(by_jax)
 
     @derive.def_vmap
     def of_each(size, is_mapped, keys):
-        words = _words_at_hand(keys)
-        if words is None:
-            derived = jax.vmap(by_jax)(keys)
-        else:
-            derived = [_key(folded(words, number), keys) for number in numbers]
+        derived = by_numpy(keys) or jax.vmap(by_jax)(keys)
         return derived, [True] * len(derived)
 
     return derive(key)

@@ -324,7 +324,7 @@ def lora(model: Model | Callable, rank: int, paths: str = ".*kernel") -> Model:
 
     def change(params):
         _check_additions(params)
-        return merge_lora({**params, "base": jax.lax.stop_gradient(params["base"])})
+        return _merged(jax.lax.stop_gradient(params["base"]), params["lora"])
 
     return reparameterized(model, change)._replace(init=init)
 
@@ -337,21 +337,20 @@ def merge_lora(params: Params) -> Params:
     >>> merge_lora({"base": {"kernel": jnp.eye(2)}, "lora": {"kernel": factors}})["kernel"].tolist()
     [[2.0, 1.0], [1.0, 2.0]]
     """
-
     _check_additions(params)
+    return _merged(params["base"], params["lora"])
 
-    def merged(base, added):
-        if not isinstance(base, dict):
-            return base + (added["down"] @ added["up"]).astype(base.dtype)
-        if strange := sorted(added.keys() - base.keys()):
-            got, expected = f"an addition to {strange[0]}", f"some of {', '.join(base)}"
-            raise mistake("lora", got=got, expected=expected)
-        return {
-            name: merged(part, added[name]) if name in added else part
-            for name, part in base.items()
-        }
 
-    return merged(params["base"], params["lora"])
+def _merged(base: Any, added: Any) -> Any:
+    """``base`` with what is added to some of its leaves."""
+    if not isinstance(base, dict):
+        return base + (added["down"] @ added["up"]).astype(base.dtype)
+    if strange := sorted(added.keys() - base.keys()):
+        got, expected = f"an addition to {strange[0]}", f"some of {', '.join(base)}"
+        raise mistake("lora", got=got, expected=expected)
+    return {
+        name: _merged(part, added[name]) if name in added else part for name, part in base.items()
+    }
 
 
 def _check_additions(params: Any) -> None:

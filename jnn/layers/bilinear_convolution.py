@@ -17,7 +17,7 @@ workloads of that name):
     1 -> 32 features                2.0
     64 -> 3 features                2.5
     128 -> 128 features, of 2x2     7.0
-    32 -> 64 features, 4 groups     19
+    32 -> 64 features, 4 groups     13
     32 features, depthwise          23
     16 small networks by vmap       2.6
     transposed, 64 -> 32 features   4.6, 4x4 with strides of 2

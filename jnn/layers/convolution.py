@@ -314,14 +314,16 @@ def _layer(
         is_real = real_elements(caller, x, mask, window).mask
         return mask if is_real is None else is_real
 
+    last = window.spans[0] - 1  # elements that a stream remembers
+
     def carry(params, x_t, length):
-        return jnp.zeros((*x_t.shape[:-1], window.spans[0] - 1, x_t.shape[-1]), x_t.dtype)
+        return jnp.zeros((*x_t.shape[:-1], last, x_t.shape[-1]), x_t.dtype)
 
     def after(carry, params, x):
         """x after the elements that are remembered."""
         check_space(caller, x, rank)
         check_channels(caller, x, rank, channels(params["kernel"]))
-        shape = *x.shape[:-2], window.spans[0] - 1, x.shape[-1]
+        shape = *x.shape[:-2], last, x.shape[-1]
         check_carry(caller, carry, jax.ShapeDtypeStruct(shape, x.dtype))
         return jnp.concatenate([carry, x], axis=-2)
 
@@ -330,7 +332,7 @@ def _layer(
         return slide(params, x, ((0, 0),))[..., 0, :], x[..., 1:, :]
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        last, mask = carry.shape[-2], element_mask(caller, x, mask)
+        mask = element_mask(caller, x, mask)
         if mask is None:
             x = after(carry, params, x)
             return slide(params, x, ((0, 0),)), x[..., x.shape[-2] - last :, :]
