@@ -44,19 +44,18 @@ def begin(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def descend(arguments: dict[str, Any]) -> dict[str, Any]:
-    """One step from a ``state``.
+    """The state after one step from a ``state``.
 
     ``noise`` is the standard deviation of what is added to the gradient, as small batches do, drawn
-    for ``seed`` and ``step``. Returns the new ``state``, and ``loss`` and ``gradient`` before it.
+    for ``seed`` and ``step``.
     """
     state, which = arguments["state"], arguments["surface"]
     loss = lambda params: jax.lax.switch(which, list(SURFACES.values()), params["a"], params["b"])
-    value, gradient = jax.value_and_grad(loss)(state["params"])
+    gradient = jax.grad(loss)(state["params"])
     key = jax.random.fold_in(jax.random.key(arguments["seed"]), arguments["step"])
     draw = lambda name, slope: slope + arguments["noise"] * jax.random.normal(child_key(key, name))
     noisy = {name: draw(name, slope) for name, slope in gradient.items()}
     optimizer = make_optimizer(arguments["hyper"])
     updates, optimizer_state = optimizer.update(noisy, state["optimizer"], state["params"])
     params = optax.apply_updates(state["params"], updates)
-    new = {"params": params, "optimizer": optimizer_state}
-    return {"state": new, "loss": value, "gradient": gradient}
+    return {"params": params, "optimizer": optimizer_state}

@@ -66,7 +66,7 @@ def descended(steps, *, surface="bowl", rate=0.3, momentum=0.0, optimizer=0, noi
     shared["surface"] = np.int32(list(descent.SURFACES).index(surface))
     places = []
     for step in range(steps):
-        state = descend({"state": state, "step": np.int32(step), **shared})["state"]
+        state = descend({"state": state, "step": np.int32(step), **shared})
         places.append([state["params"]["a"], state["params"]["b"]])
     return np.array(places)
 

@@ -3,7 +3,7 @@
 import { css, isDark } from "../../scripts/colours.js";
 import { byId, element } from "../../scripts/elements.js";
 import { fixed } from "../../scripts/numbers.js";
-import { below, under } from "../../scripts/program.js";
+import { under } from "../../scripts/program.js";
 import { card } from "./card.js";
 import { showControls } from "./control.js";
 import { descentControls } from "./descent_controls.js";
@@ -86,14 +86,22 @@ export class DescentPage {
   /** All runs at the start. */
   restart() {
     const { a, b } = this.state;
-    const surface = this.facts.surfaces.indexOf(this.state.surface);
     this.count = 0;
-    this.tracks = this.runs().map(({ hyper }) => ({
-      state: this.programs.begin({ a, b, ...hyper }),
-      places: [[a, b]],
-      losses: [this.programs.height({ surface, x: [a, b] })[""][0]],
-    }));
+    this.tracks = this.runs().map(({ hyper }) => {
+      const track = { places: [], losses: [] };
+      this.visit(track, this.programs.begin({ a, b, ...hyper }));
+      return track;
+    });
     this.draw();
+  }
+
+  /** Keeps the state of a track, its place, and the loss there. */
+  visit(track, state) {
+    const surface = this.facts.surfaces.indexOf(this.state.surface);
+    const place = [state["params/a"][0], state["params/b"][0]];
+    track.state = state;
+    track.places.push(place);
+    track.losses.push(this.programs.height({ surface, x: place })[""][0]);
   }
 
   /** One step of each. */
@@ -107,11 +115,8 @@ export class DescentPage {
     this.runs().forEach(({ hyper }, i) => {
       const track = this.tracks[i];
       const shared = { surface, seed, noise: jitter, step: this.count };
-      const result = this.programs.descend({ ...under("state", track.state), ...hyper, ...shared });
-      track.state = below(result, "state");
-      const [a, b] = ["a", "b"].map((name) => track.state[`params/${name}`][0]);
-      track.places.push([a, b]);
-      track.losses.push(this.programs.height({ surface, x: [a, b] })[""][0]);
+      const before = under("state", track.state);
+      this.visit(track, this.programs.descend({ ...before, ...hyper, ...shared }));
     });
     this.count += 1;
     return true;
