@@ -182,6 +182,12 @@ def test_a_parameter_whose_influence_cancels_is_no_fault():
     assert check_model(siamese, X, laws=["gradient"]) == {"gradient": "holds"}
 
 
+def test_a_unit_that_reads_zeros_alone_is_no_fault():
+    """With its first bias, zero, it would be at the kink of relu."""
+    model = jnn.chain(lambda x: 0 * x, jnn.dense(3), jax.nn.relu, jnn.dense(1))
+    assert check_model(model, X, laws=["gradient"]) == {"gradient": "holds"}
+
+
 @jax.custom_jvp
 def wrong_slope(x):
     return jnp.sin(x)
