@@ -56,6 +56,26 @@ def test_python_m_jnn_is_jnn():
     assert HELP.endswith("jnn describe image_classification --model mlp\n")
 
 
+def test_what_is_garbage_when_a_command_ends_is_finalized_and_what_lives_is_not_searched():
+    code = """
+import atexit, gc
+atexit.register(lambda: print("frozen", gc.get_freeze_count() > 1000))  # called last
+
+class Kept:
+    def __del__(self):
+        print("finalized")
+
+from jnn.cli import main
+for _ in range(2):
+    main(["--version"])
+kept = Kept()
+kept.itself = kept
+del kept
+"""
+    said = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert said.splitlines()[2:] == ["finalized", "frozen True"]
+
+
 @pytest.mark.parametrize(
     "command", [[], *([verb] for verb in VERBS), ["run", "line.py"], ["describe", "line.py"]]
 )
