@@ -51,21 +51,28 @@ def cross_entropy(
     """
     logits, labels = checks.labelled("cross_entropy", logits, labels)
     epsilon = checks.number("cross_entropy", "label_smoothing", label_smoothing, logits.dtype, 0, 1)
-    w = _class_weights("cross_entropy", class_weights, logits)
     classes = logits.shape[-1]
-    ignored = jnp.full(labels.shape, False) if ignored_label is None else labels == ignored_label
-    # Set to zero before the loss too: with a NaN in padding, the gradient would be NaN even for a
-    # zero cotangent.
-    logits = jnp.where(ignored[..., None], 0, logits)
     # Optax gives NaN for a label past the last class, but would wrap a negative one around.
-    y = jnp.where(ignored, 0, jnp.where(labels < 0, classes, labels))
-    without_weight = (w[y] == 0) & (y < classes)
-    x = jnp.where(without_weight[..., None], 0, logits)  # or infinity times a weight of 0 is NaN
-    losses = w[y] * optax.softmax_cross_entropy_with_integer_labels(x, y)
+    y = jnp.where(labels < 0, classes, labels)
+    if ignored_label is not None:
+        ignored = labels == ignored_label
+        y = jnp.where(ignored, 0, y)
+        # Zero before the loss: with a NaN in padding, the gradient would be NaN even for a zero
+        # cotangent.
+        logits = jnp.where(ignored[..., None], 0, logits)
+    x, w = logits, _class_weights("cross_entropy", class_weights, logits)
+    if class_weights is not None:
+        without_weight = (w[y] == 0) & (y < classes)
+        x = jnp.where(without_weight[..., None], 0, x)  # or infinity times a weight of 0 is NaN
+    losses = optax.softmax_cross_entropy_with_integer_labels(x, y)
+    if class_weights is not None:
+        losses = w[y] * losses
     if not (isinstance(label_smoothing, int | float) and label_smoothing == 0):
         smooth = _expected(logits, jnp.broadcast_to(w / classes, logits.shape))
         losses = (1 - epsilon) * losses + checks.times(epsilon, smooth)
-    return tag(jnp.where(ignored, 0, losses), "cross_entropy")
+    if ignored_label is not None:
+        losses = jnp.where(ignored, 0, losses)
+    return tag(losses, "cross_entropy")
 
 
 def soft_cross_entropy(

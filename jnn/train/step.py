@@ -99,15 +99,16 @@ def make_step(
     update = optax.with_extra_args_support(optimizer).update
 
     def step(train_state: TrainState, batch: Any):
-        key = objective_key(train_state)
         divide = functools.partial(over, mesh) if mesh else None
         (loss, (state, metrics)), gradient = loss_and_gradient(
             objective, train_state, batch, accumulate=accumulate, divide=divide
         )
         metrics = {name: value for name, value in metrics.items() if name != WEIGHT}
         squares = [_square(leaf, of_many=not guarded) for leaf in jax.tree.leaves(gradient)]
-        value_fn = lambda params: objective(params, train_state.state, batch, key)[0]
-        # what line searches (lbfgs) ask for
+
+        def value_fn(params):  # what line searches (lbfgs) ask for
+            return objective(params, train_state.state, batch, objective_key(train_state))[0]
+
         seen = {"value": loss, "grad": gradient, "value_fn": value_fn}
 
         def updated(before: TrainState, gradient) -> TrainState:
