@@ -188,6 +188,7 @@ def _compiling(name: str) -> Workload:
     ways = {
         "jnn, many steps": Way("parts.compilation:program", ("jnn", name)),
         "JAX alone": Way("parts.compilation:program", ("JAX alone", name)),
+        "JAX alone, many steps": Way("parts.compilation:program", ("JAX alone, many steps", name)),
     }
     return Workload(f"tracing and compiling a step of {name}", ways)
 

@@ -1,5 +1,6 @@
 """What is compiled before the first step: the params, and many steps of jnn in one dispatch, as
-`jnn.train.fit` has them, or one step of JAX alone. Each call traces and compiles anew.
+`jnn.train.fit` has them, or one step of JAX alone, or many with the same guard and metrics. Each
+call traces and compiles anew.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,8 @@ ALONE = {
 def program(form: str, name: str) -> Callable[[], Any]:
     """The compilation of a training step."""
     jax.config.update("jax_enable_compilation_cache", False)
-    compile_step = ALONE[name](make=jax_alone.ready) if form == "JAX alone" else of_fit(name)
+    making = {"JAX alone": jax_alone.ready, "JAX alone, many steps": jax_alone.ready_of_many}
+    compile_step = ALONE[name](make=making[form]) if form in making else of_fit(name)
 
     def call() -> None:
         jax.clear_caches()

@@ -14,28 +14,77 @@ from benchmarks import works
 
 Call = Callable[[], Any]
 draw = jax.nn.initializers.lecun_normal()
+MOST_STEPS = 64  # in one program
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
 def step_of(logits_of: Callable, optimizer) -> Callable:
     """``(params, optimizer state), x, label -> the same, loss``."""
 
+    loss_of = loss_by(logits_of)
+
+    def step(held, x, label):
+        loss, gradient = jax.value_and_grad(loss_of)(held[0], x, label)
+        return updated(optimizer, held, gradient), loss
+
+    return step
+
+
+def loss_by(logits_of: Callable) -> Callable:
+    """``params, x, label -> loss``."""
+
     def loss_of(params, x, label):
         return optax.softmax_cross_entropy_with_integer_labels(logits_of(params, x), label).mean()
 
-    def step(held, x, label):
-        params, state = held
-        loss, gradient = jax.value_and_grad(loss_of)(params, x, label)
-        updates, state = optimizer.update(gradient, state, params)
-        return (optax.apply_updates(params, updates), state), loss
+    return loss_of
 
-    return step
+
+def updated(optimizer, held, gradient):
+    """Params and optimizer state after a step."""
+    params, state = held
+    updates, state = optimizer.update(gradient, state, params)
+    return optax.apply_updates(params, updates), state
 
 
 def ready(init: Callable, logits_of: Callable, x, label, members: int = 0) -> Call:
     """The compilation of a step of Adam."""
     step, held, x, label = _prepared(init, logits_of, x, label, members)
     return lambda: step.lower(held, x, label).compile()
+
+
+def ready_of_many(init: Callable, logits_of: Callable, x, label, members: int = 0) -> Call:
+    """The compilation of many steps in one program, with what `jnn.train.fit` has of each.
+
+    That is its batch out of all examples, its loss and the norm of its gradient, no update where
+    these are not finite, the first leaf that is not, and the end of the program there.
+    """
+    optimizer = optax.adam(works.LEARNING_RATE)
+    held = jax.jit(lambda key: _with_state(optimizer, init(key)))(jax.random.key(0))
+    order = jnp.zeros((MOST_STEPS, len(x)), int)
+    loss_of = loss_by(logits_of)
+
+    def step(held, x, label):
+        loss, gradient = jax.value_and_grad(loss_of)(held[0], x, label)
+        squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)]
+        good = jnp.isfinite(jnp.stack([loss, *squares]))
+        take = lambda held: updated(optimizer, held, gradient)
+        held = lax.cond(good.all(), take, lambda held: held, held)
+        return held, (good.all(), loss, jnp.sqrt(sum(squares)), jnp.argmin(good))
+
+    def many(held, x, label, order, count):
+        empty = jax.eval_shape(step, held, x[order[0]], label[order[0]])[1]
+        rows = jax.tree.map(lambda value: jnp.zeros(MOST_STEPS, value.dtype), empty)
+
+        def one(carry):
+            held, _, i, rows = carry
+            held, row = step(held, x[order[i]], label[order[i]])
+            return held, row[0], i + 1, jax.tree.map(lambda a, b: a.at[i].set(b), rows, row)
+
+        goes_on = lambda carry: carry[1] & (carry[2] < count)
+        return lax.while_loop(goes_on, one, (held, True, 0, rows))
+
+    many, x, label = jax.jit(many, donate_argnums=0), jnp.asarray(x), jnp.asarray(label)
+    return lambda: many.lower(held, x, label, order, 1).compile()
 
 
 def training(
