@@ -1,8 +1,10 @@
 """The notebooks: as committed they hold their pictures and no errors, and they run."""
 
+import ast
 import json
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -57,6 +59,23 @@ def test_is_small_and_names_no_place_on_disk(path):
     assert len(text) < MOST_CHARACTERS
     without_pictures = re.sub(r'"image/png": "[^"]*"', "", text)
     assert not ABSOLUTE_PATH.findall(without_pictures)
+
+
+@each
+def test_names_of_jnn_exist(path):
+    """So that a name that moves is found where notebooks cannot be run."""
+    cells = _code_cells(json.loads(path.read_text()))
+    lines = [line for cell in cells for line in "".join(cell["source"]).splitlines()]
+    tree = ast.parse("\n".join(line for line in lines if not line.startswith("%")))
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("jnn"):
+            exec(ast.unparse(node), names)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = names.get(node.value.id)
+            if isinstance(module, ModuleType):
+                assert hasattr(module, node.attr), ast.unparse(node)
 
 
 @pytest.mark.slow

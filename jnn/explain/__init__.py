@@ -39,6 +39,7 @@ Each is imported by its name, as in ``from jnn.explain.results import curves``.
     playground/ small networks that train in a page, with lessons
     scripts/   JavaScript that pages share
     style      the look that all figures share
+    fonts      fonts for letters that the usual one lacks
     tokens     tokens as labels
 
 A function that draws takes plain arrays and returns a `matplotlib.figure.Figure`; it touches no

@@ -11,6 +11,7 @@ while it draws, when they are the user's.
 """
 
 import textwrap
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from jnn.errors import mistake
+from jnn.explain.fonts import families
 
 INK, QUIET, GREY, FAINT = "#1f2430", "#667085", "#b8c0cc", "#e4e7ec"
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = (
@@ -40,6 +42,7 @@ METHODS = (ORANGE, BLUE, *SERIES[2:])
 """Those of lines of which the first is the model's."""
 DASHES = ("-", (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 
+LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
 MAGNITUDE = "viridis"
 SIGNED = LinearSegmentedColormap.from_list(
     "signed", ("#08457e", "#2f7ebc", "#9ecae9", "#ffffff", "#fdc38d", "#dc7317", "#7f3b08"), N=257
@@ -50,13 +53,14 @@ class PlainFigure(Figure):
     """A figure whose text is drawn literally, without formulas between dollar signs.
 
     The powers of ten at the ticks of a logarithmic axis, which Matplotlib writes itself, are the
-    only formulas.
+    only formulas. Letters that a text's font lacks are those of another installed font.
     """
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw it, as Matplotlib does to show or save a figure."""
         for text in self.findobj(Text):
-            text.set(parse_math=False)
+            family = families(text.get_text(), text.get_fontproperties())
+            text.set(parse_math=False, fontfamily=family)
         for ax in self.axes:
             for axis in (ax.xaxis, ax.yaxis):
                 for text in _powers_of_ten(axis):
@@ -111,8 +115,20 @@ def entitle(figure: Figure, title: str) -> None:
 
 
 def wrapped(text: str, width: float) -> str:
-    """``text`` in lines of ``width`` inches, in the bold letters of a title: 0.1 inches each."""
-    return textwrap.fill(text, max(12, int(width / 0.1)))
+    """``text`` in lines of ``width`` inches, in the bold letters of a title: 0.1 inches each.
+
+    A line that begins with a Hebrew or Arabic name is read from left to right as the others are.
+    """
+    lines = textwrap.wrap(text, max(12, int(width / 0.1)))
+    return "\n".join(
+        f"{LEFT_TO_RIGHT}{line}" if _is_right_to_left(line) else line for line in lines
+    )
+
+
+def _is_right_to_left(line: str) -> bool:
+    """Whether the first letter of a line is one of those that are written from right to left."""
+    kinds = (unicodedata.bidirectional(letter) for letter in line)
+    return next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L"
 
 
 def cut(name: str, most: int = 24) -> str:

@@ -108,7 +108,7 @@ def page() -> str:
     body = "\n".join(map(entry, terms().values()))
     lead = (
         f"{len(terms())} terms of the field, and where jnn has them. What can be played with opens "
-        "in the page that `jnn playground` writes, in the same folder."
+        "in the page that jnn playground writes, in the same folder."
     )
     return html.page("Glossary", "jnn", lead, body)
 

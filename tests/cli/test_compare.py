@@ -139,7 +139,7 @@ def test_a_run_that_was_killed_is_listed(folder, capsys):
         ),
         (
             "compare runs/latest",
-            "jnn compare: got nothing to compare: lost is diverged: the loss is nan at step 8., "
+            "jnn compare: got nothing to compare: lost is diverged: the loss is nan at step 8, "
             "expected two runs",
         ),
         (

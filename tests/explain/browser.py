@@ -77,6 +77,23 @@ def is_wider_than_the_screen(window: Any) -> bool:
     return window.execute_script("return document.documentElement.scrollWidth > innerWidth")
 
 
+def on_paper(window: Any) -> None:
+    """Show the page as it is printed, for a reader who has chosen dark pages."""
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": dark})
+
+
+CUT = """
+return [...document.querySelectorAll("main, main *")].filter((node) => {
+  const { overflowX, overflowY } = getComputedStyle(node);
+  return [overflowX, overflowY].includes("auto") && !node.matches("textarea, .figure");
+}).map((node) => node.outerHTML.slice(0, 80));
+"""
+"""A script for what would need scrolling on paper."""
+COLOURS = """
+const { backgroundColor, color } = getComputedStyle(document.body);
+return [backgroundColor, color];
+"""
 NAMELESS = """
 const named = (node) =>
   node.textContent.trim() || node.getAttribute("aria-label") || node.labels?.length;

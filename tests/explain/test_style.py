@@ -166,6 +166,12 @@ def test_long_names_leave_room_for_the_data(draw):
     assert panel > min(100, 0.25 * frame.width)
 
 
+def test_a_line_of_a_title_that_begins_with_a_hebrew_name_is_read_from_left_to_right():
+    hebrew = "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET}"
+    title = f"12 letters: {hebrew} (5 times)"
+    assert style.wrapped(title, 1.2) == f"12 letters:\n\u200e{hebrew} (5 times)"
+
+
 def test_channels_first_are_refused():
     with pytest.raises(JnnError, match=r"got shape \(2, 3, 8, 8\), expected .* Channels come last"):
         style.displayable(np.zeros((2, 3, 8, 8)))

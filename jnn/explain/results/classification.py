@@ -57,16 +57,17 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
     ax = axes[0, 0]
     ax.imshow(signed, cmap=style.SIGNED, vmin=-1.25, vmax=1.25)
     if k <= FULL:
+        room = 100 * (side - 1.6) / k  # points of a font of which one digit fills a cell
         for i, j in zip(*np.nonzero(matrix), strict=True):
-            dark = abs(signed[i, j]) > 0.62
+            count = f"{matrix[i, j]:.0f}" if matrix[i, j] % 1 == 0 else f"{matrix[i, j]:.4g}"
             ax.text(
                 j,
                 i,
-                f"{matrix[i, j]:g}",
+                count,
                 ha="center",
                 va="center",
-                fontsize=8 if k > 12 else 9,
-                color="white" if dark else style.INK,
+                fontsize=min(8 if k > 12 else 9, room / len(count)),
+                color="white" if abs(signed[i, j]) > 0.62 else style.INK,
             )
     _class_ticks(ax, names)
     _recalls(ax, np.diagonal(fractions), matrix.sum(axis=1))

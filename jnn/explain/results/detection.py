@@ -14,6 +14,8 @@ from jnn.explain import style
 from jnn.wording import number
 
 COLUMNS = 4
+MOST_CLASSES = 30
+"""Classes of which the precision is drawn."""
 TRUE, DETECTED = style.SKY, style.ORANGE
 
 
@@ -153,27 +155,33 @@ def _lines(
 def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray]) -> Figure:
     """Average precision of each class, a bar for each of ``values``, ordered by the first.
 
-    That of a class without an object is NaN and has no bar.
+    That of a class without an object is NaN and has no bar. Of more than `MOST_CLASSES`, those with
+    the lowest of the first are drawn, and the title says so.
 
     >>> figure = precision_by_class(["cat", "dog"], {"clean": np.array([0.5, 0.75])})
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['dog', 'cat']
     """
-    first = np.nan_to_num(next(iter(values.values())))
+    first = np.asarray(next(iter(values.values())), float)
     if any(np.shape(value) != (len(classes),) for value in values.values()):
         raise mistake(
             "precision_by_class",
             got=f"{[np.shape(value) for value in values.values()]}",
             expected=f"({len(classes)},) for each",
         )
-    classes = [style.cut(name) for name in classes]
-    order = np.argsort(-first, kind="stable")
-    figure, axes = style.panels(width=6.4, height=0.8 + 0.22 * (len(values) + 0.5) * len(classes))
+    order, title = np.argsort(-np.nan_to_num(first), kind="stable"), ""
+    if len(order) > MOST_CLASSES:
+        order = order[~np.isnan(first[order])][-MOST_CLASSES:]
+        title = f"The {len(order)} of {len(classes)} classes with the lowest average precision"
+    names = [style.cut(classes[int(k)]) for k in order]
+    figure, axes = style.panels(
+        width=6.4, height=0.8 + 0.22 * (len(values) + 0.5) * len(names), title=title
+    )
     ax, height = axes[0, 0], 0.8 / len(values)
     for i, (name, value) in enumerate(values.items()):
         value = np.asarray(value)[order]
         bars = ax.barh(
-            np.arange(len(classes)) + (i - (len(values) - 1) / 2) * height,
+            np.arange(len(names)) + (i - (len(values) - 1) / 2) * height,
             np.nan_to_num(value),
             height * 0.9,
             color=style.line(i, style.METHODS)["color"],
@@ -181,8 +189,8 @@ def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray])
         )
         texts = ["no object" if np.isnan(precision) else f"{precision:.2f}" for precision in value]
         ax.bar_label(bars, texts, padding=3, fontsize=8, color=style.INK)
-    ax.set_yticks(range(len(classes)), [classes[k] for k in order])
-    ax.set_ylim(len(classes) - 0.4, -0.6)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlim(0, 1)
     ax.tick_params(axis="y", length=0)
     if len(values) > 1:

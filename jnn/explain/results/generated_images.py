@@ -30,9 +30,12 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
             )
     classes = [style.cut(label) for label in classes]
     name, first = next(iter(shares.items()))
-    rarest = int(np.argmin(first))
-    share = f"{100 * first[rarest]:.2g} %"
-    title = f"Class coverage: of {name} images, {classes[rarest]} is the rarest class ({share})"
+    least = np.min(first)
+    rarest = [label for label, share in zip(classes, first, strict=True) if share == least]
+    in_words = f"{rarest[0]} is the rarest class ({100 * least:.2g} %)"
+    if len(rarest) > 1:
+        in_words = f"{len(rarest)} classes are the rarest ({100 * least:.2g} % each)"
+    title = f"Class coverage: of {name} images, {in_words}"
     figure, axes = style.panels(width=7.6, height=3.4, title=title)
     ax, width = axes[0, 0], 0.8 / len(shares)
     colours = (style.ORANGE, style.GREY, *style.SERIES[2:])

@@ -18,6 +18,8 @@ WIDE = 30.0
 """Times between the largest and the smallest setting, from which an axis is logarithmic."""
 NEAR = 0.05
 """Of the height of the axis, within which the names of baselines would overlap."""
+MOST = 40
+"""Rows of dots."""
 LETTERS = 44
 """In a line of the name of a config."""
 MEAN = {"markersize": 12, "markeredgewidth": 2}  # a dash, so that it hides no seed
@@ -41,7 +43,8 @@ def over_seeds(
 
     Where one numeric setting differs it is the horizontal axis, with a line for each combination of
     the others. Where several do, or none, or there would be more lines than colours, each config is
-    a row of dots, the best on top.
+    a row of dots, the best on top; of more than `MOST` the best, or the first, are drawn, and the
+    title says so.
 
     Learning rates, and settings that are all positive and of more than one order of magnitude, have
     a logarithmic axis. Means are of the seeds whose value is finite. Raises `JnnError` where no
@@ -144,9 +147,13 @@ def _dots(
     metric: str, rows: Rows, baselines: Mapping[str, float], lowest: bool | None, title: str
 ) -> Figure:
     everything = [(_label(settings) or "all", values, style.ORANGE) for settings, values in rows]
+    order = lambda line: 0.0 if lowest is None else np.mean(line[1]) * (1 if lowest else -1)
+    if len(everything) > MOST:
+        which = "first" if lowest is None else "best"
+        title += f"; the {which} {MOST} of {len(everything):,} configs"
+        everything = sorted(everything, key=order)[:MOST]
     everything += [(f"baseline {name}", [value], style.QUIET) for name, value in baselines.items()]
-    if lowest is not None:
-        everything.sort(key=lambda line: np.mean(line[1]) if lowest else -np.mean(line[1]))
+    everything.sort(key=order)
     labels = [textwrap.fill(label, LETTERS) for label, _, _ in everything]
     lines = max(label.count("\n") for label in labels) + 1
     height = 0.95 + (0.18 + 0.14 * lines) * len(everything)

@@ -6,11 +6,14 @@ import pytest
 
 from jnn.explain.lab.page import lab_page
 from tests.explain.browser import (
+    COLOURS,
+    CUT,
     NAMELESS,
     chromium,
     complaints,
     drawn,
     is_wider_than_the_screen,
+    on_paper,
     resize,
     text,
     violations,
@@ -204,6 +207,16 @@ def test_nothing_scrolls_sideways_on_a_telephone_and_all_controls_have_names(vis
     assert window.execute_script(NAMELESS) == []
     window.execute_script("document.querySelector('#walk canvas').click()")
     assert not is_wider_than_the_screen(window)
+
+
+@pytest.mark.parametrize("name", ["classifier", "towers", "writer", "deep"])
+def test_on_paper_all_is_there_and_dark_on_white(visit, name):
+    window = visit(name)
+    on_paper(window)
+    assert window.execute_script(CUT) == []
+    assert window.execute_script(COLOURS) == ["rgb(255, 255, 255)", "rgb(31, 36, 48)"]
+    light = [{"name": "prefers-color-scheme", "value": "light"}]
+    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": light})
 
 
 @pytest.mark.parametrize("name", ["classifier", "towers", "writer", "deep"])

@@ -11,6 +11,7 @@ from jnn.explain.inside.feature_maps import filters
 from jnn.explain.page.coloured_text import coloured_text, predicted_text
 from jnn.explain.page.report import Section, write_report
 from jnn.explain.results.bars import against_baselines
+from tests.explain.browser import COLOURS, CUT, chromium, on_paper
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 OPTIONS = (
@@ -90,6 +91,19 @@ def test_no_screen_needs_sideways_scrolling(page, tmp_path):
         width: inside for width, inside in zip(widths, measured, strict=True) if inside > width
     }
     assert not too_wide
+
+
+@pytest.mark.slow
+def test_on_paper_all_is_there_and_dark_on_white(page):
+    with chromium(700, 900) as window:
+        window.get(page.as_uri())
+        on_paper(window)
+        assert window.execute_script(CUT) == []
+        assert window.execute_script(COLOURS) == ["rgb(255, 255, 255)", "rgb(31, 36, 48)"]
+
+
+def test_a_name_is_broken_after_its_underscores(page):
+    assert f'<th scope="row">{LONG.replace("_", "_<wbr>")}</th>' in page.read_text()
 
 
 def test_everything_wide_is_in_a_box_that_scrolls_or_shrinks(page):

@@ -57,7 +57,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.tags, self.text, self.open, self.rows = [], [], [], []
-        self.feed(text)
+        self.feed(text.replace("<wbr>", ""))
         assert not self.open
 
     def handle_starttag(self, tag, attributes):

@@ -48,6 +48,17 @@ def test_weighted_counts_are_divided_by_their_sum():
     assert texts == ["0.25", "0.25", "50.0%", "none", "recall"]
 
 
+def test_large_counts_have_all_digits_within_their_cells():
+    matrix = np.full((10, 10), 1_234_567) + 11_000_000 * np.eye(10, dtype=int)
+    figure = confusion(matrix)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    texts = {text.get_text(): text for text in ax.texts}
+    cell = ax.transData.transform([(0, 0), (1, 0)])[:, 0]
+    for count in ("1234567", "12234567"):
+        assert texts[count].get_window_extent().width < cell[1] - cell[0]
+
+
 def test_without_an_example_there_is_no_calibration_error():
     nothing = np.zeros((0, K)), np.zeros(0, int)
     assert np.isnan(reliability(*nothing).error)

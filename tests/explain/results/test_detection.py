@@ -71,6 +71,19 @@ def test_bars_are_in_the_order_of_the_first():
     assert texts == ["0.90", "0.20", "no object", "0.10", "0.30", "0.50"]
 
 
+def test_of_many_classes_those_with_the_lowest_precision_are_drawn():
+    precision = np.arange(200) / 200
+    precision[3] = np.nan  # without an object
+    names = [f"class {k}" for k in range(200)]
+    figure = detection.precision_by_class(names, {"clean": precision, "noisy": precision})
+    drawn = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    lowest = [k for k in range(200) if k != 3][: detection.MOST_CLASSES]
+    assert drawn == [f"class {k}" for k in reversed(lowest)]
+    count = f"{detection.MOST_CLASSES} of 200"
+    assert figure.get_suptitle() == f"The {count} classes with the lowest average precision"
+    assert figure.get_figheight() < 20
+
+
 def test_the_hottest_maps_lie_over_the_image():
     heat = RNG.random((4, 5, 3)) * np.array([0.5, 1.0, 0.1])
     figure = detection.center_map(IMAGES[0], heat, ["a", "b", "c"], most=2)

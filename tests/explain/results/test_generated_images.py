@@ -19,6 +19,12 @@ def test_each_class_has_a_bar_of_each_kind():
     assert figure.get_suptitle() == title
 
 
+def test_no_class_is_called_the_rarest_where_others_are_as_rare():
+    figure = class_coverage({"generated": np.array([0.5, 0.0, 0.0, 0.5])}, list("abcd"))
+    title = "Class coverage: of generated images, 2 classes are the rarest (0 % each)"
+    assert figure.get_suptitle() == title
+
+
 def test_both_players_have_a_line():
     rows = [{"step": i, "train/a": float(i), "train/b": -float(i)} for i in (1, 2)] + [
         {"step": 2, "validation/loss": 0.0}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jnn.errors import JnnError
-from jnn.explain.results.over_seeds import over_seeds
+from jnn.explain.results.over_seeds import MOST, over_seeds
 
 
 def points(line):
@@ -54,6 +54,19 @@ def test_otherwise_each_config_is_a_row_of_dots_the_best_on_top(rows, labels, me
     assert ax.yaxis_inverted()
     drawn = sorted(x for line in ax.lines if line.get_marker() == "o" for x in line.get_xdata())
     assert drawn == sorted([value for _, values in rows for value in values] + [0.2])
+
+
+@pytest.mark.parametrize(("lowest", "which"), [(True, "best"), (None, "first")])
+def test_of_many_configs_the_best_are_drawn_with_all_baselines(lowest, which):
+    values = np.random.default_rng(0).permutation(300) / 300
+    rows = [({"a": i, "b": -i}, [value]) for i, value in enumerate(values)]
+    figure = over_seeds("test/loss", rows, lowest=lowest, baselines={"svm": 2.0})
+    assert f"the {which} {MOST} of 300 configs" in figure.get_suptitle().replace("\n", " ")
+    drawn = [
+        x for line in figure.axes[0].lines if line.get_marker() == "o" for x in line.get_xdata()
+    ]
+    assert drawn == [*(np.sort(values) if lowest else values)[:MOST], 2.0]
+    assert figure.get_figheight() < 20
 
 
 def test_without_a_direction_configs_keep_their_order():

@@ -2,6 +2,7 @@
 
 import { css, isDark, signedColour } from "../../scripts/colours.js";
 import { element } from "../../scripts/elements.js";
+import { short } from "../../scripts/numbers.js";
 import { drawHeatmap } from "./heatmap.js";
 
 const SIZE = 640;
@@ -67,20 +68,34 @@ export class OutputView {
     const { grid } = this.facts;
     drawHeatmap(this.surface, grid, () => 0, dark);
     const context = this.cleared();
-    const high = (y) => SIZE * (0.5 - y / 3);
-    Object.assign(context, {
-      strokeStyle: css(dark ? [90, 95, 106] : [200, 198, 192]),
-      lineWidth: 2,
-    });
-    this.line(context, [0, SIZE], () => high(0));
+    this.scale(context, dark);
     const flat = (part) => ({ ...part, x: part.x.map((x, i) => (i % 2 ? -flatY(part.y, i) : x)) });
     const flatY = (y, i) => -(y[(i - 1) / 2] / 1.5) * this.facts.edge;
     this.scatter(context, flat(trainer.test), () => ring(-1, dark), 5);
     this.scatter(context, flat(trainer.train), () => disc(-1, dark), 8);
     Object.assign(context, { strokeStyle: css(signedColour(1, dark)), lineWidth: 6 });
     const columns = Array.from({ length: grid }, (_, i) => ((i + 0.5) / grid) * SIZE);
-    this.line(context, columns, (i) => high(value(i)));
+    this.line(context, columns, (i) => fromTop(value(i)));
     this.name(text);
+  }
+
+  /** Draws lines at some heights with their numbers, and what x is at both sides. */
+  scale(context, dark) {
+    Object.assign(context, {
+      strokeStyle: css(dark ? [90, 95, 106] : [200, 198, 192]),
+      fillStyle: css(dark ? [163, 171, 186] : [91, 100, 117]),
+      font: "24px system-ui, sans-serif",
+      textAlign: "left",
+    });
+    for (const y of [-1, 0, 1]) {
+      context.lineWidth = y ? 1 : 2;
+      this.line(context, [0, SIZE], () => fromTop(y));
+      context.fillText(short(y), 8, fromTop(y) - 8);
+    }
+    const { edge } = this.facts;
+    context.fillText(`x = ${short(-edge)}`, 8, SIZE - 10);
+    context.textAlign = "right";
+    context.fillText(`x = ${short(edge)}`, SIZE - 8, SIZE - 10);
   }
 
   /** A line through places across, at `high(i)`. */
@@ -108,6 +123,11 @@ export class OutputView {
     this.caption.textContent = text;
     this.points.setAttribute("aria-label", text);
   }
+}
+
+/** How far down a value of a function of x is in the picture. */
+function fromTop(y) {
+  return SIZE * (0.5 - y / 3);
 }
 
 /** How a training point looks. */
