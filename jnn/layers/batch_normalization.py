@@ -8,13 +8,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.integers import check_fraction, check_number
 from jnn.layers.checks import check_features, check_float, check_params, wide_mask
-from jnn.layers.normalization import (
-    affine,
-    affine_params,
-    moments,
-    real,
-    standardize,
-)
+from jnn.layers.normalization import affine_params, moments, normalized, real
 from jnn.model import Model, State, pointwise
 from jnn.precision import numerics, parameter_dtype
 
@@ -85,7 +79,7 @@ def batch_norm(
         else:
             row = lambda leaf: leaf.astype(h.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
             mean, variance = row(state["mean"]), row(state["variance"])
-        return affine(params, standardize(h, mean, variance, epsilon)).astype(x.dtype), state
+        return normalized(params, h, mean, variance, epsilon).astype(x.dtype), state
 
     return pointwise(init, apply)
 
