@@ -446,13 +446,24 @@ def read_child(
         y, new_carry = reader(model)(
             params.get(name, {}),
             state.get(name, {}),
-            carry[name],
+            carry_of(name, carry),
             x,
             key=child_key(key, name),
             train=train,
             mask=mask,
         )
         return tag(y, "output"), new_carry
+
+
+def carry_of(name: str, carry: Mapping[str, Any]) -> Any:
+    """The carry of the child ``name``, of that of all children."""
+    try:
+        return carry[name]
+    except (KeyError, TypeError):
+        is_dict = isinstance(carry, Mapping)
+        got = f"a carry without {name!r}" if is_dict else f"a carry of type {type(carry).__name__}"
+        expected, remedy = f"a dict with {name!r}", "Begin with model.carry(params, x_t, length)."
+        raise mistake("carry", got=got, expected=expected, remedy=remedy) from None
 
 
 def named(name: str, tree: dict[str, Any]) -> dict[str, Any]:
@@ -490,13 +501,13 @@ def check_children(caller: str, names: Iterable[str], params: Params, state: Sta
         )
 
 
-def check_copies(caller: str, params: Params, state: State, n: int) -> None:
-    """Refuse params and state that do not have a first axis of ``n`` copies."""
-    for path, leaf in jax.tree.leaves_with_path((params, state)):
+def check_copies(caller: str, n: int, *trees: Any) -> None:
+    """Refuse params, state and carry that do not have a first axis of ``n`` copies."""
+    for path, leaf in jax.tree.leaves_with_path(trees):
         if jnp.shape(leaf)[:1] != (n,):
             raise mistake(
                 caller,
-                got=f"{path_name(path[1:])} of shape {jnp.shape(leaf)}",
+                got=f"{path_name(path[1:]) or 'an array'} of shape {jnp.shape(leaf)}",
                 expected=f"a first axis of {n} copies",
-                remedy="Use the params and the state that this model's init made.",
+                remedy="Use the params, the state and the carry that this model made.",
             )

@@ -58,3 +58,45 @@ def test_a_memory_of_other_examples_is_refused(of_memory):
         jax.eval_shape(
             lambda p: layer.carry(p, {"x": jnp.ones((3, 4)), "memory": memory}, 5), params
         )
+
+
+LSTM = jnn.lstm(3)
+COMPOSED = {
+    "chain": (jnn.chain(jnn.dense(3), LSTM), "a dict with '0'"),
+    "parallel": (jnn.parallel(a=LSTM, b=jnn.dense(3)), "a dict with 'a'"),
+    "repeat": (jnn.repeat(LSTM, 2), "a tuple of 2"),
+    "wired": (jnn.wired(lambda run, x: run("cell", x), {"cell": LSTM}), "a dict with 'cell'"),
+}
+
+
+@pytest.mark.parametrize("carry", [None, {}, (), 3, jnp.ones(3), {"hidden": jnp.ones(3)}], ids=str)
+@pytest.mark.parametrize("name", COMPOSED)
+def test_what_is_no_carry_of_several_parts_is_refused(name, carry):
+    model, expected = COMPOSED[name]
+    params, state = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((5, 3)))
+    message = f"got a carry .*expected {expected}. Begin with model.carry"
+    for call, x in ((model.step, jnp.ones(3)), (jnn.reader(model), jnp.ones((5, 3)))):
+        with pytest.raises(JnnError, match=message):
+            jax.eval_shape(
+                lambda *trees, call=call: call(*trees[:2], carry, trees[2]), params, state, x
+            )
+
+
+@pytest.mark.parametrize("name", ["repeat", "ensemble"])
+def test_copies_of_another_number_do_not_stream(name):
+    of = lambda n: getattr(jnn, name)(LSTM, n)
+    x = jnp.ones((5, 3))
+    params, state = jax.eval_shape(of(3).init, jax.random.key(0), x)
+    whole = jax.eval_shape(lambda params: of(3).carry(params, x[0], 5), params)
+    two, _ = jax.eval_shape(of(2).init, jax.random.key(0), x)
+    half = jax.eval_shape(lambda params: of(2).carry(params, x[0], 5), two)
+    message = f"{name}: got .*expected a (first axis of 2 copies|tuple of 2)"
+    for carry in (half, whole):
+        with pytest.raises(JnnError, match=message):
+            jax.eval_shape(of(2).step, params, state, carry, x[0])
+        with pytest.raises(JnnError, match=message):
+            jax.eval_shape(of(2).read, params, state, carry, x)
+    with pytest.raises(JnnError, match=message):
+        jax.eval_shape(of(2).step, two, state, whole, x[0])
+    with pytest.raises(JnnError, match=message):
+        jax.eval_shape(lambda params: of(2).carry(params, x[0], 5), params)
