@@ -11,9 +11,7 @@ from jnn.integers import check_fraction
 from jnn.layers import cache
 from jnn.layers.checks import (
     check_carry,
-    check_features,
     check_float,
-    check_params,
     check_positive,
     element_mask,
 )
@@ -168,8 +166,6 @@ def attention(
 
     def carry(params, x_t, length):
         check_positive("attention", length=length)
-        check_params("attention", params, "key")
-        check_features("attention", x_t, params["key"]["kernel"].shape[0])
         k = jax.eval_shape(lambda x_t: projections.project("key", params, x_t), x_t)
         *batch, shared_heads, size = k.shape
         empty = jnp.zeros((*batch, shared_heads, length, size), k.dtype)

@@ -11,6 +11,7 @@ from jnn.layers.checks import check_features, check_float, check_params, wide_ma
 from jnn.layers.normalization import (
     affine,
     affine_params,
+    check_affine,
     moments,
     real,
     standardize,
@@ -71,8 +72,10 @@ def batch_norm(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("batch_norm", x, min_rank=1)
-        check_params("batch_norm", state, "mean", "variance", kind="state")
-        check_features("batch_norm", x, state["mean"].shape[0])
+        check_affine("batch_norm", x, params, use_scale, use_bias)
+        check_params("batch_norm", state, kind="state", mean=(None,), variance=(None,))
+        for statistic in state.values():
+            check_features("batch_norm", x, statistic.shape[0], kind="state")
         mask = wide_mask("batch_norm", x, mask)
         h = real(numerics(x), mask)
         if train:

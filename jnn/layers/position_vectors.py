@@ -12,6 +12,7 @@ from jnn.layers.checks import (
     check_carry,
     check_features,
     check_float,
+    check_params,
     check_positive,
     element_mask,
 )
@@ -47,6 +48,7 @@ def learned_positions(length: int, *, first: int = 0, embedding_init: Init = nor
         return {"embedding": embedding_init(key, shape, parameter_dtype(x))}, {}
 
     def vectors(params, x, position):
+        check_params("learned_positions", params, embedding=(first + length, None))
         check_features("learned_positions", x, params["embedding"].shape[1])
         # A masked element before all real ones has the position -1.
         rows = jnp.asarray(params["embedding"]).at[jnp.maximum(position, 0) + first]

@@ -80,20 +80,34 @@ class Projections:
             kernel_key, bias_key = split(child_key)
             kernel_init = (name == "output" and self.output_init) or self.kernel_init
             params[name] = {"kernel": kernel_init(kernel_key, sizes[name], dtype)}
-            if self.use_bias is True or (self.use_bias and name in self.use_bias):
+            if self._has_bias(name):
                 params[name]["bias"] = self.bias_init(bias_key, sizes[name][1:], dtype)
         return params
 
     def project(self, name: str, params: Params, x: jax.Array) -> jax.Array:
         """Queries, keys or values, by ``name``: x ``(..., T, D)`` -> ``(..., T, heads, d)``."""
-        check_params(self.caller, params, name)
-        kernel, bias = params[name]["kernel"], params[name].get("bias")
+        kernel, bias = self._weights(name, params)
         check_features(self.caller, x, kernel.shape[0])
         heads = self.heads if name == "query" else self.shared_heads
+        if kernel.shape[1] % heads:
+            got = f"{name}/kernel of shape {kernel.shape}"
+            expected = f"columns that {heads} heads divide"
+            raise mistake(self.caller, got=got, expected=expected)
         y = linear(x, kernel, bias)
         return tag(y.reshape(*x.shape[:-1], heads, kernel.shape[1] // heads), name)
 
     def merge(self, params: Params, y: jax.Array) -> jax.Array:
         """The outputs of all heads as features: y ``(..., T, heads, d)`` -> ``(..., T, D)``."""
         y = y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
-        return linear(y, params["output"]["kernel"], params["output"].get("bias"))
+        kernel, bias = self._weights("output", params)
+        return linear(y, kernel, bias)
+
+    def _has_bias(self, name: str) -> bool:
+        return self.use_bias is True or (bool(self.use_bias) and name in self.use_bias)
+
+    def _weights(self, name: str, params: Params) -> tuple[jax.Array, jax.Array | None]:
+        """The kernel and the bias of a projection."""
+        check_params(self.caller, params, name)
+        bias = (None,) if self._has_bias(name) else None
+        check_params(f"{name} of {self.caller}", params[name], kernel=(None, None), bias=bias)
+        return params[name]["kernel"], params[name].get("bias")

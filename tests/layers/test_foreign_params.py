@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jnn
+from jnn.architectures.embedding_network import prototypes
 from jnn.layers.activation import gated
 from jnn.layers.conditional_norm import conditional_norm
 from jnn.layers.cross_attention import cross_attention
@@ -49,6 +50,26 @@ OTHERS = {
     "elman": (jnn.elman(2), jnn.elman(3), X),
     "lstm": (jnn.lstm(2), jnn.lstm(3), X),
     "gru": (jnn.gru(2), jnn.gru(3), X),
+    "a reset": (jnn.gru(2, reset="before"), jnn.gru(2), X),
+    "no reset": (jnn.gru(2), jnn.gru(2, reset="before"), X),
+    "peephole": (jnn.lstm(2), jnn.lstm(2, peephole=True), X),
+    "no peephole": (jnn.lstm(2, peephole=True), jnn.lstm(2), X),
+    "projection": (jnn.lstm(2), jnn.lstm(2, projection=2), X),
+    "no bias of heads": (jnn.attention(1), jnn.attention(1, use_bias=False), X),
+    "a bias of heads": (jnn.attention(1, use_bias=False), jnn.attention(1), X),
+    "positions": (learned_positions(4), learned_positions(5), X),
+    "no bias of a norm": (jnn.layer_norm(), jnn.layer_norm(use_bias=False), X),
+    "a scale of a norm": (jnn.layer_norm(use_scale=False), jnn.layer_norm(), X),
+    "a norm": (jnn.rms_norm(), jnn.layer_norm(), X),
+    "no scale of channels": (
+        jnn.group_norm(1, rank=2),
+        jnn.group_norm(1, rank=2, use_scale=False),
+        X,
+    ),
+    "no classes": (prototypes(2), prototypes(3), X),
+    "no output": (feed_forward(2), jnn.dense(2), X),
+    "no router": (mixture_of_experts(jnn.dense(2), 2), jnn.dense(2), X),
+    "experts": (mixture_of_experts(jnn.dense(2), 2), mixture_of_experts(jnn.dense(2), 3), X),
 }
 
 
@@ -61,11 +82,66 @@ def test_params_of_other_settings_are_refused_by_name(name):
             jax.eval_shape(lambda params, x, model=model: model.apply(params, {}, x), foreign, x)
 
 
+SOLO = LAYERS | {
+    "batch_norm": (jnn.batch_norm(), X),
+    "layer_norm": (jnn.layer_norm(), X),
+    "learned_positions": (learned_positions(4), X),
+    "added_bias": (added_bias(), X),
+    "query of attention": LAYERS["attention"],
+}
+del SOLO["attention"]
+
+
+@pytest.mark.parametrize("name", SOLO)
+def test_params_of_an_ensemble_are_none_of_its_members(name):
+    """Where their first axes are as long as those of the member, too: 4 members of 4 features."""
+    layer, x = SOLO[name]
+    for n in (2, x.shape[-1]):
+        trees = jax.eval_shape(jnn.ensemble(layer, n).init, jax.random.key(0), x)
+        with pytest.raises(jnn.JnnError, match=f"{name}: .*jnn.ensemble .*have one axis more"):
+            jax.eval_shape(lambda *trees: layer.apply(*trees, x), *trees)
+
+
 @pytest.mark.parametrize("layer", [jnn.batch_norm(), jnn.spectral_norm(jnn.dense(2))])
 def test_a_state_of_another_model_is_refused(layer):
     params, _ = jax.eval_shape(layer.init, jax.random.key(0), X)
     with pytest.raises(jnn.JnnError, match=r"_norm: got state without .*that this model's init"):
         jax.eval_shape(lambda params, x: layer.apply(params, {}, x), params, X)
+
+
+def test_a_state_of_other_features_is_said_to_be_the_state():
+    layer = jnn.batch_norm()
+    params, _ = jax.eval_shape(layer.init, jax.random.key(0), X)
+    _, state = jax.eval_shape(layer.init, jax.random.key(0), X[:, :2])
+    message = (
+        r"got x of shape \(4, 3\), expected 2 features in its last axis, as in state. Use the s"
+    )
+    with pytest.raises(jnn.JnnError, match=message):
+        jax.eval_shape(layer.apply, params, state, X)
+    with pytest.raises(jnn.JnnError, match="expected 3 features in its last axis, as in params"):
+        jax.eval_shape(layer.apply, params, state, X[:, :2])
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_vectors_of_other_kernels_are_refused(train):
+    network = jnn.chain(jnn.dense(3), jnn.dense(2))
+    of = lambda paths, x: jax.eval_shape(
+        jnn.spectral_norm(network, paths).init, jax.random.key(0), x
+    )
+    (params, both), (_, first), (_, wider) = (
+        of(".*kernel", X),
+        of("0/kernel", X),
+        of(".*kernel", X[:, :2]),
+    )
+    for paths, state, message in (
+        (".*kernel", first, "vectors of 0/kernel, expected those of 0/kernel, 1/kernel"),
+        ("0/kernel", both, "vectors of 0/kernel, 1/kernel, expected those of 0/kernel"),
+        (".*kernel", wider, r"0/kernel: got left of shape \(2,\), expected shape \(3,\)"),
+    ):
+        model = jnn.spectral_norm(network, paths)
+        run = lambda *trees, model=model: model.apply(*trees, X, train=train)
+        with pytest.raises(jnn.JnnError, match=f"{message}. Use the state that this model's init"):
+            jax.eval_shape(run, params, state)
 
 
 PAIR = {"x": X, "memory": X}
