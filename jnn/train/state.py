@@ -63,6 +63,19 @@ def seed_key(seed: int) -> jax.Array:
     return jax.random.key(number)
 
 
+def check_optimizer(caller: str, optimizer: Any) -> None:
+    """Refuse what is no optimizer of Optax, such as the function that makes one."""
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        name = getattr(optimizer, "__name__", "")
+        got = f"the function {name}" if name else f"{optimizer!r}"[:100]
+        raise mistake(
+            caller,
+            got=f"{got} as optimizer",
+            expected="an optimizer of Optax",
+            remedy="Call what makes it, as in optax.adam(1e-3).",
+        )
+
+
 def init_train_state(
     key: jax.Array,
     model: Model,
@@ -85,6 +98,7 @@ def init_train_state(
     >>> int(train_state.step), train_state.params["kernel"].shape
     (0, (3, 2))
     """
+    check_optimizer("init_train_state", optimizer)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
 
     def init(key):
