@@ -1,6 +1,7 @@
 """Recurrent layers from a cell: `elman`, `lstm` and `gru` are built with it."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from jnn.threefry import split
 
 def cell(
     name: str,
-    shapes: Mapping[str, tuple[int | None, ...] | None],
+    shapes: Mapping[str, Any],
     init: Callable,
     carry: Callable,
     named: Callable,

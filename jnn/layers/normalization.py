@@ -237,9 +237,7 @@ def check_affine(
     caller: str, x: jax.Array, params: Params, use_scale: bool, use_bias: bool
 ) -> None:
     """Check that params have the scale and the bias that are used, for the features of x."""
-    used = {"scale": use_scale, "bias": use_bias}
-    check_params(
-        caller, params, **{name: (None,) if is_used else None for name, is_used in used.items()}
-    )
+    scale, bias = ((None,) if is_used else None for is_used in (use_scale, use_bias))
+    check_params(caller, params, scale=scale, bias=bias)
     for leaf in params.values():
         check_features(caller, x, leaf.shape[0])
