@@ -45,6 +45,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from jnn.errors import JnnError, mistake
@@ -306,16 +307,24 @@ def child_key(key: Any, name: str) -> Any:
     return fold_in(key, zlib.crc32(name.encode()))
 
 
+RAW_KEYS = ((2,), (4,))
+"""The shapes of keys of ``jax.random.PRNGKey``, by JAX's implementations."""
+
+
 def check_key(caller: str, key: Any) -> None:
-    """Refuse a seed, also a traced one, or what else is no key, before JAX does."""
-    if not hasattr(key, "dtype"):
-        kind = f"type {type(key).__name__}"
-    elif key.ndim == 0 and jnp.issubdtype(key.dtype, jnp.number):
-        kind = f"dtype {key.dtype}"
-    else:
-        return
+    """Refuse a seed, also a traced one, several keys, or what else is no key, before JAX does."""
     remedy = "Pass jax.random.key(seed)."
-    raise mistake(caller, got=f"a key of {kind}", expected="a key of JAX", remedy=remedy)
+    if not isinstance(key, jax.Array | np.ndarray | np.generic):
+        got = f"a key of type {type(key).__name__}"
+    elif jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.ndim == 0:
+            return
+        got, remedy = f"keys of shape {key.shape}", "Pass one of them, or use jax.vmap."
+    elif key.dtype == jnp.uint32 and key.shape in RAW_KEYS:
+        return
+    else:
+        got = f"a key of dtype {key.dtype}" + (f" and shape {key.shape}" if key.ndim else "")
+    raise mistake(caller, got=got, expected="a key of JAX", remedy=remedy)
 
 
 def required_key(caller: str, key: jax.Array | None) -> jax.Array:
@@ -327,6 +336,7 @@ def required_key(caller: str, key: jax.Array | None) -> jax.Array:
             expected="a key to draw from",
             remedy="Pass key=jax.random.key(seed) to apply.",
         )
+    check_key(caller, key)
     return key
 
 

@@ -31,7 +31,7 @@ from jnn.layers.convolution import conv
 from jnn.layers.dense import dense, flatten, linear
 from jnn.layers.dropout import dropout
 from jnn.layers.pooling import max_pool
-from jnn.model import Model, pointwise
+from jnn.model import Model, check_key, pointwise
 from jnn.precision import numerics, parameter_dtype
 
 SMALLEST_SQUARED_NORM = 1e-12
@@ -106,6 +106,7 @@ def prototypes(classes: int, *, kernel_init: Init = normal(1.0)) -> Model:
 
     def init(key, x):
         check_float("prototypes", x, min_rank=1)
+        check_key("prototypes", key)
         return {"kernel": kernel_init(key, (x.shape[-1], classes), parameter_dtype(x))}, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):

@@ -13,12 +13,9 @@ from jnn.masks import check_mask
 
 
 def check_positive(caller: str, **settings: Any) -> None:
-    """Check that each setting is an integer >= 1, or a tuple or list of such."""
+    """Check that each setting is an integer >= 1."""
     for name, value in settings.items():
-        if isinstance(value, tuple | list):
-            check_positive(caller, **{f"{name}[{i}]": item for i, item in enumerate(value)})
-        else:
-            check_integer(caller, name, value)
+        check_integer(caller, name, value)
 
 
 def check_array(caller: str, x: Any) -> None:

@@ -10,7 +10,7 @@ from jnn.initializers import Init, lecun_normal, zeros
 from jnn.integers import check_fraction
 from jnn.layers.activation import ACTIVATIONS
 from jnn.layers.activation import gated as gated_unit
-from jnn.layers.checks import check_float, check_params, check_positive
+from jnn.layers.checks import check_float, check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout as drop
 from jnn.model import Model, check_key, pointwise
@@ -68,8 +68,7 @@ def feed_forward(
         return network(x.shape[-1]).init(key, x)
 
     def apply(params, state, x, **options):
-        check_params("feed_forward", params, "output")
-        check_params("output of feed_forward", params["output"], "kernel")
-        return network(params["output"]["kernel"].shape[-1]).apply(params, state, x, **options)
+        check_float("feed_forward", x, min_rank=1)
+        return network(x.shape[-1]).apply(params, state, x, **options)
 
     return pointwise(init, apply)

@@ -10,7 +10,17 @@ from jnn.functions import as_model
 from jnn.initializers import Init, lecun_normal
 from jnn.layers.checks import check_features, check_float, check_params, check_positive, wide_mask
 from jnn.layers.dense import linear
-from jnn.model import Model, check_key, child_key, named, no_memory, pointwise, scope, where
+from jnn.model import (
+    Model,
+    check_children,
+    check_key,
+    child_key,
+    named,
+    no_memory,
+    pointwise,
+    scope,
+    where,
+)
 from jnn.precision import numerics, parameter_dtype
 from jnn.tags import tag
 from jnn.transform import ensemble
@@ -96,6 +106,7 @@ def mixture_of_experts(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("mixture_of_experts", x, min_rank=1)
+        check_children("mixture_of_experts", ("router", "experts"), params, state)
         check_params("mixture_of_experts", params, "router")
         check_params("router of mixture_of_experts", params["router"], kernel=(None, experts))
         check_features("mixture_of_experts", x, params["router"]["kernel"].shape[0])

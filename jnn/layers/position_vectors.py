@@ -16,7 +16,7 @@ from jnn.layers.checks import (
     check_positive,
     element_mask,
 )
-from jnn.model import Model, check_key
+from jnn.model import Model, carry_of, check_key
 from jnn.precision import numerics, parameter_dtype
 
 
@@ -122,10 +122,11 @@ def _adding(caller: str, init, vectors, length: int | None) -> Model:
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float(caller, x, min_rank=2, axes="(..., T, features)")
         mask = element_mask(caller, x, mask)
-        check_carry(caller, carry["position"], jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
+        position = carry_of("position", carry)
+        check_carry(caller, position, jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
         if length is not None:
-            cache.check_room(caller, carry["position"], x.shape[-2], mask, length)
-        position, count = cache.advance(carry["position"], x.shape[-2], mask)
+            cache.check_room(caller, position, x.shape[-2], mask, length)
+        position, count = cache.advance(position, x.shape[-2], mask)
         return add(params, x, position), {"position": count}
 
     def step(params, state, carry, x_t):

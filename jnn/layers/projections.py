@@ -67,14 +67,7 @@ class Projections:
                 expected="heads that divide the features",
                 remedy="Choose another number of heads, or set head_features.",
             )
-        d = self.head_features or features // self.heads
-        inner, shared = self.heads * d, self.shared_heads * d
-        sizes = {
-            "query": (features, inner),
-            "key": (memory_features, shared),
-            "value": (memory_features, shared),
-            "output": (inner, features),
-        }
+        sizes = self._sizes(features, memory_features)
         params = {}
         for name, child_key in zip(sizes, split(key, len(sizes)), strict=True):
             kernel_key, bias_key = split(child_key)
@@ -89,10 +82,6 @@ class Projections:
         kernel, bias = self._weights(name, params)
         check_features(self.caller, x, kernel.shape[0])
         heads = self.heads if name == "query" else self.shared_heads
-        if kernel.shape[1] % heads:
-            got = f"{name}/kernel of shape {kernel.shape}"
-            expected = f"columns that {heads} heads divide"
-            raise mistake(self.caller, got=got, expected=expected)
         y = linear(x, kernel, bias)
         return tag(y.reshape(*x.shape[:-1], heads, kernel.shape[1] // heads), name)
 
@@ -102,12 +91,27 @@ class Projections:
         kernel, bias = self._weights("output", params)
         return linear(y, kernel, bias)
 
+    def _sizes(self, features: int, memory_features: int | None) -> dict[str, tuple]:
+        """The shape of each kernel."""
+        d = self.head_features or features // self.heads
+        inner, shared = self.heads * d, self.shared_heads * d
+        of_memory = memory_features, shared
+        return {
+            "query": (features, inner),
+            "key": of_memory,
+            "value": of_memory,
+            "output": (inner, features),
+        }
+
     def _has_bias(self, name: str) -> bool:
         return self.use_bias is True or (bool(self.use_bias) and name in self.use_bias)
 
     def _weights(self, name: str, params: Params) -> tuple[jax.Array, jax.Array | None]:
         """The kernel and the bias of a projection."""
-        check_params(self.caller, params, name)
-        bias = (None,) if self._has_bias(name) else None
-        check_params(f"{name} of {self.caller}", params[name], kernel=(None, None), bias=bias)
+        check_params(self.caller, params, *NAMES)
+        shape = None, None
+        for part in ("query", name):  # the rows of the first are the features
+            bias = shape[1:] if self._has_bias(part) else None
+            check_params(f"{part} of {self.caller}", params[part], kernel=shape, bias=bias)
+            shape = self._sizes(params["query"]["kernel"].shape[0], None)[name]
         return params[name]["kernel"], params[name].get("bias")

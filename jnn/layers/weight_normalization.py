@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jnn.errors import mistake
 from jnn.functions import as_model
@@ -73,6 +74,8 @@ def _joined(params: Any, paths: str, path: str = "") -> Any:
             )
         return params
     if params.keys() == {"magnitude", "direction"} and re.fullmatch(paths, path):
+        shape = np.shape(params["direction"])
+        check_params(f"weight_norm of {path}", params, direction=shape, magnitude=shape[-1:])
         return _kernel(**params)
     inner = lambda name: f"{path}/{name}" if path else name
     return {name: _joined(part, paths, inner(name)) for name, part in params.items()}

@@ -36,6 +36,24 @@ def test_a_carry_of_other_examples_is_refused(name, of_carry, of_x):
         jax.eval_shape(jnn.reader(layer), params, state, carry, inputs(name, *of_x, 2))
 
 
+@pytest.mark.parametrize("carry", [None, {}, jnp.ones(3)], ids=str)
+@pytest.mark.parametrize("name", ["attention", "cross_attention", "learned_positions"])
+def test_what_is_no_dict_of_memories_is_refused(name, carry):
+    layer, x = LAYERS[name], inputs(name, 7)
+    params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
+    message = r"got a carry .*expected a dict with '(position|key)'. Begin with model.carry\("
+    with pytest.raises(JnnError, match=message):
+        jax.eval_shape(lambda *trees: layer.step(*trees, carry, inputs(name)), params, state)
+
+
+def test_the_carry_of_other_heads_is_refused():
+    of = lambda heads: jnn.attention(heads, causal=True)
+    params, state = jax.eval_shape(of(2).init, jax.random.key(0), jnp.ones((5, 4)))
+    carry = jax.eval_shape(lambda params: of(1).carry(params, jnp.ones(4), 5), params)
+    with pytest.raises(JnnError, match=r"attention: got a carry of shape .*for this x"):
+        jax.eval_shape(of(2).step, params, state, carry, jnp.ones(4))
+
+
 def test_the_carry_of_another_cell_is_refused():
     params, state = jnn.lstm(3).init(jax.random.key(0), jnp.ones((5, 4)))
     message = (
