@@ -201,6 +201,9 @@ def parallel(
     {'digit': (10,), 'slant': (1,)}
     """
     models = _children("parallel", parts, named)
+    if combine is not None and not callable(combine):
+        got = f"combine={combine!r}"
+        raise mistake("parallel", got=got, expected="a function, such as jnp.add")
 
     def join(outputs: dict[str, Any]):
         if combine is not None:

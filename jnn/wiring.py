@@ -153,6 +153,9 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
     >>> sorted(params), highway.apply(params, state, jnp.ones((7, 4)))[0].shape
     (['gate', 'value'], (7, 4))
     """
+    if not callable(flow) or not isinstance(parts, Mapping):
+        got = f"a flow of type {type(flow).__name__} and parts of type {type(parts).__name__}"
+        raise mistake("wired", got=got, expected="a function (run, x) and a dict of models")
     models = {name: as_model(part) for name, part in parts.items()}
     check_names("wired", models)
 

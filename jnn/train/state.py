@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jnn.errors import mistake
+from jnn.functions import as_model
 from jnn.integers import as_integer, spelled
 from jnn.model import Model, child_key
 from jnn.sharding import drawn
@@ -99,6 +100,10 @@ def init_train_state(
     (0, (3, 2))
     """
     check_optimizer("init_train_state", optimizer)
+    model = as_model(model)
+    if wrong := [leaf for leaf in jax.tree.leaves(x) if not hasattr(leaf, "shape")]:
+        got = f"x with a {type(wrong[0]).__name__}"
+        raise mistake("init_train_state", got=got, expected="arrays, or their shapes")
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
 
     def init(key):

@@ -98,6 +98,10 @@ def make_step(
         )
     if mesh is not None:
         check_in_a_row("make_step", mesh)
+    if not callable(objective):
+        got = f"{objective!r}"[:100] + " as objective"
+        expected = "a function (params, state, batch, key) -> loss, (state, metrics)"
+        raise mistake("make_step", got=got, expected=expected)
     check_optimizer("make_step", optimizer)
     update = optax.with_extra_args_support(optimizer).update
 
