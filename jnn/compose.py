@@ -23,6 +23,7 @@ from jnn.model import (
     Params,
     State,
     apply_child,
+    carry_of,
     check_children,
     check_copies,
     check_key,
@@ -94,12 +95,15 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
         return carries
 
     def step(params, state, carry, x_t):
+        check_children("chain", models, params, state)
         new_carry = {}
         for name, model in models.items():
-            x_t, new_carry[name] = step_child(name, model, params, state, carry[name], x_t)
+            before = carry_of(name, carry)
+            x_t, new_carry[name] = step_child(name, model, params, state, before, x_t)
         return x_t, new_carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        check_children("chain", models, params, state)
         new_carry = {}
         for name, model in models.items():
             options = {"key": key, "train": train, "mask": mask}
@@ -197,6 +201,9 @@ def parallel(
     {'digit': (10,), 'slant': (1,)}
     """
     models = _children("parallel", parts, named)
+    if combine is not None and not callable(combine):
+        got = f"combine={combine!r}"
+        raise mistake("parallel", got=got, expected="a function, such as jnp.add")
 
     def join(outputs: dict[str, Any]):
         if combine is not None:
@@ -235,14 +242,15 @@ def parallel(
         return carries
 
     def step(params, state, carry, x_t):
+        check_children("parallel", models, params, state)
         outputs, new_carry = {}, {}
         for name, model in models.items():
-            outputs[name], new_carry[name] = step_child(
-                name, model, params, state, carry[name], x_t
-            )
+            before = carry_of(name, carry)
+            outputs[name], new_carry[name] = step_child(name, model, params, state, before, x_t)
         return join(outputs), new_carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        check_children("parallel", models, params, state)
         outputs, new_carry = {}, {}
         for name, model in models.items():
             outputs[name], new_carry[name] = read_child(
@@ -342,18 +350,28 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
             y = _computed_once(y, params) if is_unrolled else y
             return (with_examples(y), following(model, params, state, x, y, mask)), new_state
 
-        check_copies("repeat", params, state, n)
+        check_copies("repeat", n, params, state)
         keys = None if key is None else fold_in_each("repeat", key, n)
         copies, x = (params, state, keys), with_examples(x)
         (y, _), state = jax.lax.scan(layer, (x, mask), copies, length=n, unroll=unroll)
         return y, state
 
     def carry(params, x_t, length):
+        check_copies("repeat", n, params)
         return tuple(model.carry(copy, x_t, length) for copy in unstacked(params, n))
+
+    def check(params, state, carry):
+        check_copies("repeat", n, params, state)
+        if not isinstance(carry, tuple | list) or len(carry) != n:
+            length = f" and length {len(carry)}" if isinstance(carry, tuple | list) else ""
+            got, expected = f"a carry of type {type(carry).__name__}{length}", f"a tuple of {n}"
+            remedy = "Begin with model.carry(params, x_t, length)."
+            raise mistake("repeat", got=got, expected=expected, remedy=remedy)
 
     def step(params, state, carry, x_t):
         # Unrolled: a scan over depth would copy all carries for each token, out of the stack and
         # back into it.
+        check(params, state, carry)
         new_carry = []
         copies = zip(unstacked(params, n), unstacked(state, n), carry, strict=True)
         for params_i, state_i, carry_i in copies:
@@ -366,6 +384,7 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
             params, state, carry, key = copy
             return reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
 
+        check(params, state, carry)
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *carry)
         keys = None if key is None else fold_in_each("repeat", key, n)
         copies = params, state, stacked, keys

@@ -1,6 +1,7 @@
 """The errors that jnn raises, and the form of a message about a user's mistake."""
 
 import signal
+from typing import Any
 
 
 class JnnError(ValueError):
@@ -69,6 +70,19 @@ def missing_extra(need: str, extra: str) -> MissingExtraError:
     BLEU needs sacrebleu: pip install -e ".[text]" in the clone of jnn.
     """
     return MissingExtraError(f"{need}: {installing(extra)}.")
+
+
+def check_type(caller: str, name: str, value: Any, kind: type, example: str) -> None:
+    """Refuse a ``value`` that is of another type; ``example`` is one in code.
+
+    >>> check_type("fit", "feed", {}, tuple, "in_memory(arrays, batch_size)")
+    Traceback (most recent call last):
+    jnn.errors.JnnError: fit: got feed of type dict, expected a tuple, such as in_memory(\
+arrays, batch_size).
+    """
+    if not isinstance(value, kind):
+        got = f"{name} of type {type(value).__name__}"
+        raise mistake(caller, got=got, expected=f"a {kind.__name__}, such as {example}")
 
 
 def mistake(caller: str, *, got: str, expected: str, remedy: str = "") -> JnnError:

@@ -102,11 +102,18 @@ def _json_text(value: Any) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; raises JnnError where there is none."""
+    """The JSON object in a file of UTF-8; raises JnnError where there is none.
+
+    A byte order mark, which editors may put in front, is no part of it.
+    """
     try:
-        value = strict_json(path.read_text(encoding="utf-8"))
+        value = strict_json(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise mistake(str(path), got="no such file", expected="a JSON file") from None
+    except UnicodeDecodeError as error:
+        got = f"the byte 0x{error.object[error.start]:02x}, which is not UTF-8"
+        remedy = "Save it as UTF-8, or put a copy of the file back."
+        raise mistake(str(path), got=got, expected="a JSON object", remedy=remedy) from None
     except (OSError, ValueError, RecursionError) as error:
         got = f"no JSON ({error})"
         raise mistake(str(path), got=got, expected="a JSON object", remedy=_RESTORE) from None

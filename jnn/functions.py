@@ -82,6 +82,8 @@ def as_model(part: Model | Callable) -> Model:
     if callable(part) and not isinstance(part, type):
         return function(part)
     got, remedy = repr(part), ""
+    if (shape := getattr(part, "shape", None)) is not None:
+        got = f"an array of shape {shape}"
     if isinstance(part, Mapping):
         got, remedy = f"a {type(part).__name__}", "Pass the parts by name: chain(**parts)."
     elif isinstance(part, list | tuple | Iterator):

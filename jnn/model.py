@@ -45,6 +45,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from jnn.errors import JnnError, mistake
@@ -306,16 +307,24 @@ def child_key(key: Any, name: str) -> Any:
     return fold_in(key, zlib.crc32(name.encode()))
 
 
+RAW_KEYS = ((2,), (4,))
+"""The shapes of keys of ``jax.random.PRNGKey``, by JAX's implementations."""
+
+
 def check_key(caller: str, key: Any) -> None:
-    """Refuse a seed, also a traced one, or what else is no key, before JAX does."""
-    if not hasattr(key, "dtype"):
-        kind = f"type {type(key).__name__}"
-    elif key.ndim == 0 and jnp.issubdtype(key.dtype, jnp.number):
-        kind = f"dtype {key.dtype}"
-    else:
-        return
+    """Refuse a seed, also a traced one, several keys, or what else is no key, before JAX does."""
     remedy = "Pass jax.random.key(seed)."
-    raise mistake(caller, got=f"a key of {kind}", expected="a key of JAX", remedy=remedy)
+    if not isinstance(key, jax.Array | np.ndarray | np.generic):
+        got = f"a key of type {type(key).__name__}"
+    elif jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.ndim == 0:
+            return
+        got, remedy = f"keys of shape {key.shape}", "Pass one of them, or use jax.vmap."
+    elif key.dtype == jnp.uint32 and key.shape in RAW_KEYS:
+        return
+    else:
+        got = f"a key of dtype {key.dtype}" + (f" and shape {key.shape}" if key.ndim else "")
+    raise mistake(caller, got=got, expected="a key of JAX", remedy=remedy)
 
 
 def required_key(caller: str, key: jax.Array | None) -> jax.Array:
@@ -327,6 +336,7 @@ def required_key(caller: str, key: jax.Array | None) -> jax.Array:
             expected="a key to draw from",
             remedy="Pass key=jax.random.key(seed) to apply.",
         )
+    check_key(caller, key)
     return key
 
 
@@ -446,13 +456,24 @@ def read_child(
         y, new_carry = reader(model)(
             params.get(name, {}),
             state.get(name, {}),
-            carry[name],
+            carry_of(name, carry),
             x,
             key=child_key(key, name),
             train=train,
             mask=mask,
         )
         return tag(y, "output"), new_carry
+
+
+def carry_of(name: str, carry: Mapping[str, Any]) -> Any:
+    """The carry of the child ``name``, of that of all children."""
+    try:
+        return carry[name]
+    except (KeyError, TypeError):
+        is_dict = isinstance(carry, Mapping)
+        got = f"a carry without {name!r}" if is_dict else f"a carry of type {type(carry).__name__}"
+        expected, remedy = f"a dict with {name!r}", "Begin with model.carry(params, x_t, length)."
+        raise mistake("carry", got=got, expected=expected, remedy=remedy) from None
 
 
 def named(name: str, tree: dict[str, Any]) -> dict[str, Any]:
@@ -490,13 +511,13 @@ def check_children(caller: str, names: Iterable[str], params: Params, state: Sta
         )
 
 
-def check_copies(caller: str, params: Params, state: State, n: int) -> None:
-    """Refuse params and state that do not have a first axis of ``n`` copies."""
-    for path, leaf in jax.tree.leaves_with_path((params, state)):
+def check_copies(caller: str, n: int, *trees: Any) -> None:
+    """Refuse params, state and carry that do not have a first axis of ``n`` copies."""
+    for path, leaf in jax.tree.leaves_with_path(trees):
         if jnp.shape(leaf)[:1] != (n,):
             raise mistake(
                 caller,
-                got=f"{path_name(path[1:])} of shape {jnp.shape(leaf)}",
+                got=f"{path_name(path[1:]) or 'an array'} of shape {jnp.shape(leaf)}",
                 expected=f"a first axis of {n} copies",
-                remedy="Use the params and the state that this model's init made.",
+                remedy="Use the params, the state and the carry that this model made.",
             )

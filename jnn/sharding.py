@@ -112,6 +112,10 @@ def mesh_sizes(text: str) -> dict[str, int]:
 def make_mesh(sizes: str | Mapping[str, int], devices: Iterable[Any] | None = None) -> Mesh:
     """A mesh of all `AXES`, those not in ``sizes`` of size 1, over the first devices.
 
+    Its axes are ``AxisType.Auto``, by which ``jax.jit`` chooses where values between params and
+    outputs live. Explicit axes, which ``jax.make_mesh`` makes by default, leave that to the layers:
+    on them JAX refuses recurrent ones, embeddings and the gradients of convolutions.
+
     >>> dict(make_mesh("data=1").shape)
     {'data': 1, 'fsdp': 1, 'tensor': 1}
 
@@ -124,6 +128,14 @@ def make_mesh(sizes: str | Mapping[str, int], devices: Iterable[Any] | None = No
     got = f"{','.join(f'{axis}={n}' for axis, n in sizes.items())}, {math.prod(shape)} devices"
     first = first_devices("mesh", math.prod(shape), got=got, present=devices)
     return arranged("mesh", shape, AXES, first)
+
+
+def check_auto(caller: str, mesh: Mesh) -> None:
+    """Refuse a mesh on which ``jax.jit`` does not choose where values live."""
+    if AxisType.Explicit in mesh.axis_types:
+        remedy = "Use make_mesh of jnn.sharding, or jax.make_mesh with axis_types=(AxisType.Auto,) "
+        remedy += "for each axis."
+        raise mistake(caller, got="a mesh of Explicit axes", expected="Auto ones", remedy=remedy)
 
 
 def arranged(
@@ -196,8 +208,9 @@ def placements(tree: Any, mesh: Mesh, rules: Iterable[Rule] = RULES) -> list[Pla
     query/kernel [4, 8]: fsdp, tensor ((query|key|value|gate|expand)/kernel)
 
     Raises `JnnError` for a rule with an axis unknown or twice, or with more axes than params that
-    it matches.
+    it matches, and for a mesh of Explicit axes.
     """
+    check_auto("sharding", mesh)
     rules = tuple(rules)
     for rule in rules:
         _check(rule, mesh)
@@ -292,6 +305,7 @@ def within(mesh: Any) -> contextlib.AbstractContextManager:
     """
     if mesh is None:
         return contextlib.nullcontext()
+    check_auto("within", mesh)
     return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
 
 

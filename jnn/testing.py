@@ -56,7 +56,8 @@ def check_model(
 
     Raises:
         AssertionError: laws are violated; the message lists each of them, and what differs.
-        JnnError: an unknown law or level, or a model that refuses ``x``.
+        JnnError: an unknown law or level, a model that refuses ``x``, or ``sequence`` and arrays in
+            ``x`` with no time or several.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.dense(3), jnp.tanh)
@@ -72,6 +73,8 @@ def check_model(
         raise mistake(
             "check_model", got=f"a law called {unknown[0]!r}", expected=f"some of {', '.join(LAWS)}"
         )
+    if sequence:
+        _check_time(x)
     # raises, before any law, where x is refused or init and apply are not those of a model
     jax.eval_shape(chain(model, identity).init, jax.random.key(0), x)
     report, broken = {}, {}
@@ -92,8 +95,25 @@ def check_model(
     if broken:
         lines = [f"{len(broken)} of {len(laws)} laws are violated"]
         lines += [f"{law}: {report[law]}" for law in broken]
+        if any(LAWS[law] in SEQUENCE_LAWS for law in broken):
+            lines += [_what_is_time(x)]
         raise AssertionError("\n  ".join(lines)) from next(iter(broken.values()))
     return report
+
+
+def _check_time(x: Any) -> None:
+    """Refuse an x of which some arrays have no time, or another one than the others."""
+    lengths = [np.shape(leaf)[:1] for leaf in jax.tree.leaves(x)]
+    if len(set(lengths)) != 1 or not all(lengths):
+        shapes = jax.tree.map(np.shape, x)
+        expected = "arrays whose first axis is time, of one length"
+        remedy = "Check it without sequence=True."
+        raise mistake("check_model", got=f"x of shape {shapes}", expected=expected, remedy=remedy)
+
+
+def _what_is_time(x: Any) -> str:
+    """Which axis of x was time, for an x that may be a batch by mistake."""
+    return f"x of shape {jax.tree.map(np.shape, x)} is one example, whose first axis is time"
 
 
 def law_purity(model: Model, x: Any) -> None:

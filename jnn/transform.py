@@ -67,7 +67,7 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         )
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_copies("ensemble", params, state, n)
+        check_copies("ensemble", n, params, state)
         check_input(x)
         run = lambda params, state, x, key, mask: model.apply(
             params, state, x, key=key, train=train, mask=mask
@@ -75,12 +75,18 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         return members(run, 0, 0, x_axis, 0, x_axis)(params, state, x, keys(key), mask)
 
     def carry(params, x_t, length):
+        check_copies("ensemble", n, params)
+        check_input(x_t)
         return members(lambda params, x_t: model.carry(params, x_t, length), 0, x_axis)(params, x_t)
 
     def step(params, state, carry, x_t):
+        check_copies("ensemble", n, params, state, carry)
+        check_input(x_t)
         return members(model.step, 0, 0, 0, x_axis)(params, state, carry, x_t)
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        check_copies("ensemble", n, params, state, carry)
+        check_input(x)
         run = lambda params, state, carry, x, key, mask: reader(model)(
             params, state, carry, x, key=key, train=train, mask=mask
         )

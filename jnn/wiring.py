@@ -17,6 +17,7 @@ from jnn.model import (
     Params,
     State,
     apply_child,
+    carry_of,
     check_children,
     check_names,
     init_child,
@@ -152,6 +153,9 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
     >>> sorted(params), highway.apply(params, state, jnp.ones((7, 4)))[0].shape
     (['gate', 'value'], (7, 4))
     """
+    if not callable(flow) or not isinstance(parts, Mapping):
+        got = f"a flow of type {type(flow).__name__} and parts of type {type(parts).__name__}"
+        raise mistake("wired", got=got, expected="a function (run, x) and a dict of models")
     models = {name: as_model(part) for name, part in parts.items()}
     check_names("wired", models)
 
@@ -236,20 +240,22 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
         return carries
 
     def step(params, state, carry, x_t):
+        check_children("wired", models, params, state)
         new_carry = {}
 
         def call(call: Call):
-            name, before = call.name, carry[call.label]
+            name, before = call.name, carry_of(call.label, carry)
             y_t, new_carry[call.label] = step_child(name, part(name), params, state, before, call.x)
             return y_t
 
         return flow(Run(call, params), x_t), new_carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        check_children("wired", models, params, state)
         new_carry = {}
 
         def call(call: Call):
-            name, before = call.name, {call.name: carry[call.label]}
+            name, before = call.name, {call.name: carry_of(call.label, carry)}
             options = {"key": call.key, "train": train, "mask": call.mask}
             y, new_carry[call.label] = read_child(
                 name, part(name), params, state, before, call.x, **options

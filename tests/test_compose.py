@@ -284,6 +284,12 @@ def test_what_an_unrolled_stack_computes_once_keeps_its_bits(dtype):
         (lambda: jnn.repeat(jnn.dense(2), 0), "repeat: got n=0, expected an integer >= 1"),
         (lambda: jnn.ensemble(jnn.dense(2), 1.5), "ensemble: got n=1.5"),
         (lambda: jnn.dense(0), "dense: got features=0, expected an integer >= 1"),
+        (lambda: jnn.dense((3, 2)), r"dense: got features=\(3, 2\), expected an integer >= 1"),
+        (lambda: jnn.chain(jnp.ones((9, 9))), r"got an array of shape \(9, 9\) as a part of a mod"),
+        (
+            lambda: jnn.parallel(jnn.dense(2), combine="add"),
+            "parallel: got combine='add', expected a function, such as jnp.add",
+        ),
         (
             lambda: jnn.repeat(jnn.dense(2), 3).init(jax.random.key(0), jnp.ones(3)),
             "repeat: got a model that makes",

@@ -155,6 +155,19 @@ def test_a_flow_that_takes_padding_for_elements_is_found(is_masked):
             check()
 
 
+def test_a_batch_in_place_of_a_sequence_is_told():
+    with pytest.raises(AssertionError) as error:
+        check_model(jnn.lstm(3), SERIES[None], sequence=True, laws=["stream"])
+    time = f"x of shape {(1, *SERIES.shape)} is one example, whose first axis is time"
+    assert str(error.value).endswith(time)
+
+
+def test_arrays_of_several_times_are_no_sequence():
+    x = {"x": SERIES, "memory": SERIES[:-1]}
+    with pytest.raises(jnn.JnnError, match="expected arrays whose first axis is time, of one len"):
+        check_model(jnn.cross_attention(1), x, sequence=True)
+
+
 def test_all_broken_laws_are_reported_together_with_what_differs():
     def apply(params, x, key, train):
         return (x - jnp.mean(x)) * jax.lax.stop_gradient(params["scale"])

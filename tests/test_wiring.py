@@ -87,6 +87,14 @@ def test_a_flow_that_does_not_fit_its_parts_is_refused(flow, message):
         jnn.wired(flow, {"dense": jnn.dense(4)}).init(jax.random.key(0), X)
 
 
+@pytest.mark.parametrize("flow", [lambda run, x: run("dense", x), [jnn.dense(4)]])
+def test_what_is_no_flow_and_no_parts_is_refused(flow):
+    with pytest.raises(jnn.JnnError, match=r"wired: got a flow of type .*expected a function .run"):
+        jnn.wired({"dense": jnn.dense(4)}, flow)
+    with pytest.raises(jnn.JnnError, match=r"and parts of type list, expected .* a dict of models"):
+        jnn.wired(lambda run, x: x, [jnn.dense(4)])
+
+
 def test_how_often_a_part_is_traced_grows_with_its_depth_no_faster():
     made = []
 

@@ -9,8 +9,9 @@ import numpy as np
 from jnn.architectures.settings import check_settings
 from jnn.errors import mistake
 from jnn.initializers import zeros
+from jnn.layers.checks import check_params
 from jnn.layers.embedding import embedding
-from jnn.model import Model, Params, apply_child, init_child
+from jnn.model import Model, Params, apply_child, check_children, init_child
 from jnn.precision import numerics
 
 MULTIPLIER = 0x9E3779B1
@@ -70,6 +71,9 @@ def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
             raise mistake(
                 "bag_of_ngrams", got=got, expected="tokens (..., T), and a mask of the same shape"
             )
+        check_children("bag_of_ngrams", ("bias", *tables), params, state)
+        own = {name: leaf for name, leaf in params.items() if name not in tables}
+        check_params("bag_of_ngrams", own, bias=(config.outputs,))
         total, count = jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
         for name, grams, real in _grams(
             config, x, jnp.ones(x.shape, bool) if mask is None else mask

@@ -26,12 +26,12 @@ from jnn.functions import function
 from jnn.initializers import Init, he_normal, normal
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_features, check_float, check_positive
+from jnn.layers.checks import check_features, check_float, check_params, check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense, flatten, linear
 from jnn.layers.dropout import dropout
 from jnn.layers.pooling import max_pool
-from jnn.model import Model, pointwise
+from jnn.model import Model, check_key, pointwise
 from jnn.precision import numerics, parameter_dtype
 
 SMALLEST_SQUARED_NORM = 1e-12
@@ -106,10 +106,12 @@ def prototypes(classes: int, *, kernel_init: Init = normal(1.0)) -> Model:
 
     def init(key, x):
         check_float("prototypes", x, min_rank=1)
+        check_key("prototypes", key)
         return {"kernel": kernel_init(key, (x.shape[-1], classes), parameter_dtype(x))}, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("prototypes", x, min_rank=1)
+        check_params("prototypes", params, kernel=(None, classes))
         check_features("prototypes", x, params["kernel"].shape[0])
         return linear(unit_length(x), unit_length(params["kernel"].T).T.astype(x.dtype)), state
 

@@ -13,7 +13,7 @@ from jnn.layers.checks import check_names
 from jnn.layers.dense import added_bias, dense
 from jnn.layers.dropout import dropout
 from jnn.layers.embedding import embedding, unembed
-from jnn.model import Model, apply_child, init_child, named, read_child, scope
+from jnn.model import Model, apply_child, check_children, init_child, named, read_child, scope
 from jnn.wiring import Run, wired
 
 
@@ -78,6 +78,8 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
     outputs = config.target_vocabulary or config.source_vocabulary
     head = dense(outputs, use_bias=False, kernel_init=kernel_init(config))
     bias = added_bias()
+    parts = (*names.values(), "encoder", "decoder", *(() if config.tied else ("head",)))
+    parts += ("logits",) if config.logits_bias else ()
 
     def embedded(kind: str, params, tokens):
         return scale * apply_child(names[kind], embed[kind], params, {}, tokens)[0]
@@ -109,6 +111,7 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
 
     def encode(params, state, x, **options):
         """The memory of the decoder, with its mask if there is one."""
+        check_children("encoder_decoder", parts, params, state)
         mask, h = x.get("source_mask"), embedded("source", params, x["source"])
         memory, state = apply_child("encoder", encoder, params, state, h, mask=mask, **options)
         return {"memory": memory} | ({} if mask is None else {"memory_mask": mask}), state

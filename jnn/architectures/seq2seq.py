@@ -17,7 +17,7 @@ from jnn.layers.cross_attention import cross_attention
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
 from jnn.layers.embedding import embedding, unembed
-from jnn.model import Model, apply_child, init_child, read_child, scope, where
+from jnn.model import Model, apply_child, check_children, init_child, read_child, scope, where
 from jnn.wiring import Run, wired
 
 
@@ -87,6 +87,7 @@ def seq2seq(config: Seq2SeqConfig) -> Model:
     shared = not config.target_vocabulary
     name = {kind: "embedding" if shared else f"{kind}_embedding" for kind in embed}
     encoder, decoder, start = _encoder(config), _decoder(config), dense(config.width)
+    parts = (*name.values(), "encoder", "start", "decoder")
 
     def embedded(kind, params, tokens):
         with scope(name[kind]):
@@ -105,6 +106,7 @@ def seq2seq(config: Seq2SeqConfig) -> Model:
     def begin(params, x_t, length, **options):
         """The decoder's carry before its first token."""
         check_names("seq2seq", x_t, "tokens", "source")
+        check_children("seq2seq", parts, params, {})
         real, source = x_t.get("source_mask"), embedded("source", params, x_t["source"])
         memory, _ = apply_child("encoder", encoder, params, {}, source, **options, mask=real)
         inputs = {"x": embedded("target", params, x_t["tokens"]), "memory": memory}

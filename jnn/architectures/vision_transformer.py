@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jnn.architectures.transformer_block import BlockConfig, blocks, kernel_init, norm
 from jnn.errors import mistake
+from jnn.layers.checks import check_params
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
@@ -127,6 +128,7 @@ def class_token() -> Model:
         return {"token": jnp.zeros(x.shape[-1], parameter_dtype(x))}, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_params("class_token", params, token=x.shape[-1:])
         token = params["token"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
         return jnp.concatenate(
             [jnp.broadcast_to(token, (*x.shape[:-2], 1, x.shape[-1])), x], axis=-2

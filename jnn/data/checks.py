@@ -41,9 +41,12 @@ def check_arrays(arrays: Arrays, caller: str = "data") -> int:
     >>> check_arrays({"image": np.zeros((3, 8, 8, 1)), "label": np.zeros(3, int)})
     3
     """
+    example = '{"image": images, "label": labels}'
+    if not isinstance(arrays, Mapping):
+        got = f"type {type(arrays).__name__}"
+        raise mistake(caller, got=got, expected=f"a dict of arrays, as {example}")
     if not arrays:
-        expected = 'at least one, as in {"image": images, "label": labels}'
-        raise mistake(caller, got="no arrays", expected=expected)
+        raise mistake(caller, got="no arrays", expected=f"at least one, as in {example}")
     for name, array in arrays.items():
         _check_array(array, f"{caller}[{name!r}]")
     lengths = {name: len(array) for name, array in arrays.items()}

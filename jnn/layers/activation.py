@@ -98,7 +98,7 @@ def prelu(*, slope: float = 0.25) -> Model:
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("prelu", x, min_rank=1)
-        check_params("prelu", params, "slope")
+        check_params("prelu", params, slope=(None,))
         check_features("prelu", x, params["slope"].shape[0])
         slopes = params["slope"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
         return jnp.where(x >= 0, x, slopes * x), state

@@ -11,16 +11,14 @@ from jnn.integers import check_fraction
 from jnn.layers import cache
 from jnn.layers.checks import (
     check_carry,
-    check_features,
     check_float,
-    check_params,
     check_positive,
     element_mask,
 )
 from jnn.layers.dot_product import attend, check_fused, dot_product_attention, heads_first, visible
 from jnn.layers.positions import Positions
-from jnn.layers.projections import Projections
-from jnn.model import Model, check_key, named, required_key, where
+from jnn.layers.projections import NAMES, Projections
+from jnn.model import Model, carry_of, check_children, check_key, named, required_key, where
 from jnn.precision import parameter_dtype
 from jnn.threefry import split
 
@@ -125,7 +123,11 @@ def attention(
         of_positions = encoding.init(positions_key, heads, parameter_dtype(x))
         return params | named("positions", of_positions), {}
 
+    parts = NAMES if query_norm is None else (*NAMES, "query_norm", "key_norm")
+    parts = parts if encoding.bias is None else (*parts, "positions")
+
     def project(params, x, position, length):
+        check_children("attention", parts, params, {})
         rotate = encoding.within(length).rotate if encoding.within else encoding.rotate
         q, k, v = (projections.project(name, params, x) for name in ("query", "key", "value"))
         if query_norm is not None:
@@ -168,8 +170,6 @@ def attention(
 
     def carry(params, x_t, length):
         check_positive("attention", length=length)
-        check_params("attention", params, "key")
-        check_features("attention", x_t, params["key"]["kernel"].shape[0])
         k = jax.eval_shape(lambda x_t: projections.project("key", params, x_t), x_t)
         *batch, shared_heads, size = k.shape
         empty = jnp.zeros((*batch, shared_heads, length, size), k.dtype)
@@ -188,13 +188,18 @@ def attention(
                 expected="one of elements (..., T) to read a stream",
                 remedy="Call apply.",
             )
-        check_carry("attention", carry["position"], jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
-        T, capacity = x.shape[-2], carry["key"].shape[-2]
-        cache.check_room("attention", carry["position"], T, mask, capacity)
+        position = carry_of("position", carry)
+        check_carry("attention", position, jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
+        T, capacity = x.shape[-2], carry_of("key", carry).shape[-2]
+        cache.check_room("attention", position, T, mask, capacity)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
-        position, count = cache.advance(carry["position"], T, mask)
+        position, count = cache.advance(position, T, mask)
         length = carry["within"].shape[-2] if "within" in carry else capacity
         q, k, v = project(params, x, position, length)
+        cached = jax.ShapeDtypeStruct(
+            (*x.shape[:-2], *k.shape[-2:-1], capacity, k.shape[-1]), k.dtype
+        )
+        check_carry("attention", [carry[name] for name in ("key", "value")], [cached, cached])
         k = cache.write(carry["key"], k, position, mask)
         v = cache.write(carry["value"], v, position, mask)
         place = jnp.arange(capacity, dtype=position.dtype).reshape((1,) * position.ndim + (-1,))

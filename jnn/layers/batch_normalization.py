@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.integers import check_fraction, check_number
 from jnn.layers.checks import check_features, check_float, check_params, wide_mask
-from jnn.layers.normalization import affine_params, moments, normalized, real
+from jnn.layers.normalization import affine_params, check_affine, moments, normalized, real
 from jnn.model import Model, State, pointwise
 from jnn.precision import numerics, parameter_dtype
 
@@ -65,8 +65,10 @@ def batch_norm(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("batch_norm", x, min_rank=1)
-        check_params("batch_norm", state, "mean", "variance", kind="state")
-        check_features("batch_norm", x, state["mean"].shape[0])
+        check_affine("batch_norm", x, params, use_scale, use_bias)
+        check_params("batch_norm", state, kind="state", mean=(None,), variance=(None,))
+        for statistic in state.values():
+            check_features("batch_norm", x, statistic.shape[0], kind="state")
         mask = wide_mask("batch_norm", x, mask)
         h = real(numerics(x), mask)
         if train:

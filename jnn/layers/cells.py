@@ -1,6 +1,7 @@
 """Recurrent layers from a cell: `elman`, `lstm` and `gru` are built with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +13,10 @@ from jnn.layers.recurrent import recurrent
 from jnn.model import Model, Params, where
 from jnn.threefry import split
 
-NAMES = ("kernel", "recurrent_kernel", "bias")
-
 
 def cell(
     name: str,
-    columns: int,
+    shapes: Mapping[str, Any],
     init: Callable,
     carry: Callable,
     named: Callable,
@@ -26,8 +25,9 @@ def cell(
 ) -> Model:
     """A recurrent layer whose products with x do not depend on its memory.
 
-    ``columns`` are those of all gates in its kernels. ``named``, ``weights(params)`` and ``step``
-    are those of `jnn.layers.recurrence.scan`, ``init`` and ``carry`` those of `recurrent`.
+    ``shapes`` are those of its params, as `check_params` takes them. ``named``,
+    ``weights(params)`` and ``step`` are those of `jnn.layers.recurrence.scan`, ``init`` and
+    ``carry`` those of `recurrent`.
     """
 
     def one(params, memory, x_t):
@@ -44,7 +44,7 @@ def cell(
         return jnp.moveaxis(y, 0, time), memory
 
     def empty(params, x_t):
-        check_params(name, params, **dict.fromkeys(NAMES, (columns,)))
+        check_params(name, params, **shapes)
         return carry(params, x_t)
 
     return recurrent(init, empty, one, read=read, name=name)

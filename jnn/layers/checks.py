@@ -13,12 +13,9 @@ from jnn.masks import check_mask
 
 
 def check_positive(caller: str, **settings: Any) -> None:
-    """Check that each setting is an integer >= 1, or a tuple or list of such."""
+    """Check that each setting is an integer >= 1."""
     for name, value in settings.items():
-        if isinstance(value, tuple | list):
-            check_positive(caller, **{f"{name}[{i}]": item for i, item in enumerate(value)})
-        else:
-            check_integer(caller, name, value)
+        check_integer(caller, name, value)
 
 
 def check_array(caller: str, x: Any) -> None:
@@ -137,44 +134,52 @@ def check_params(
     params: Mapping[str, Any],
     *names: str,
     kind: str = "params",
-    **shapes: tuple[int, ...] | None,
+    **shapes: tuple[int | None, ...] | None,
 ) -> None:
     """Check that params, or the state, have these names: those of another model do not.
 
-    ``shapes`` are names with the lengths of the last axes; None for one that must not be there.
+    ``shapes`` are names with the length of each axis, None for any, or with None for one that must
+    not be there. With them there may be no other names.
     """
     names += tuple(name for name, shape in shapes.items() if shape is not None)
     if not isinstance(params, Mapping):
         got, expected = f"{kind} of type {type(params).__name__}", "a dict, as init makes it"
         raise mistake(caller, got=got, expected=expected)
+    those = "that" if kind == "state" else "those"
+    remedy = f"Use the {kind} that this model's init made."
     if missing := [name for name in names if name not in params]:
-        raise mistake(
-            caller,
-            got=f"{kind} without {', '.join(map(repr, missing))}",
-            expected=f"{'that' if kind == 'state' else 'those'} with {' and '.join(names)}",
-            remedy=f"Use the {kind} that this model's init made.",
-        )
-    for name, shape in shapes.items():
-        if shape is None and name in params:
-            got, expected = f"{kind} with {name!r}", "those of a model without it"
-        elif shape is not None and np.shape(params[name])[-len(shape) :] != shape:
-            got = f"{name} of shape {np.shape(params[name])}"
-            expected = f"shape (..., {', '.join(map(str, shape))})"
-        else:
-            continue
-        remedy = f"Use the {kind} that this model's init made."
+        got = f"{kind} without {', '.join(map(repr, missing))}"
+        expected = f"{those} with {' and '.join(names)}"
         raise mistake(caller, got=got, expected=expected, remedy=remedy)
+    if shapes and (strange := [name for name in params if name not in names]):
+        got, expected = f"{kind} with {strange[0]!r}", f"{those} of a model without it"
+        raise mistake(caller, got=got, expected=expected, remedy=remedy)
+    for name, shape in shapes.items():
+        if shape is not None and not _has_shape(params[name], shape):
+            got = f"{name} of shape {np.shape(params[name])}"
+            lengths = ", ".join("any" if n is None else str(n) for n in shape)
+            expected = f"shape ({lengths}{',' if len(shape) == 1 else ''})"
+            if np.ndim(params[name]) > len(shape):
+                remedy += " Those of jnn.ensemble and jnn.repeat have one axis more."
+            raise mistake(caller, got=got, expected=expected, remedy=remedy)
 
 
-def check_features(caller: str, x: jax.Array, features: int) -> None:
-    """Check that the last axis of x has the features that the params were made for."""
+def _has_shape(leaf: Any, shape: tuple[int | None, ...]) -> bool:
+    given = np.shape(leaf)
+    return len(given) == len(shape) and all(
+        n in (None, length) for n, length in zip(shape, given, strict=True)
+    )
+
+
+def check_features(caller: str, x: jax.Array, features: int, kind: str = "params") -> None:
+    """Check that the last axis of x has the features that the params or state were made for."""
     if x.shape[-1] != features:
-        remedy = "Use the params that this model's init made for x."
+        remedy = f"Use the {kind} that this model's init made for x."
         if x.ndim > 2 and features in x.shape[:-1]:
             remedy = "Channels come last."
         raise mistake(
             caller,
             got=f"x of shape {tuple(x.shape)}",
-            expected=f"{features} features in its last axis, as in params",
+            expected=f"{features} features in its last axis, as in {kind}",
             remedy=remedy,
         )

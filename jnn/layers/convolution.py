@@ -198,11 +198,10 @@ def conv_transpose(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space("conv_transpose", x, rank)
-        check_params("conv_transpose", params, "kernel")
+        bias = (features,) if use_bias else None
+        check_params("conv_transpose", params, kernel=(*window.size, None, features), bias=bias)
         kernel = params["kernel"]
         check_channels("conv_transpose", x, rank, kernel.shape[-2])
-        shape, bias = (*window.size, x.shape[-1], features), (features,) if use_bias else None
-        check_params("conv_transpose", params, kernel=shape, bias=bias)
         padding = _transposed_pads(window, more)
         _check_not_empty(x.shape[-rank - 1 : -1], window, padding)
         geometry = Geometry((1,) * rank, padding, window.strides, window.dilation, 1)
@@ -296,8 +295,12 @@ def _layer(
         shape = (*window.size, *sizes(x.shape[-1])[:2])
         return _params(caller, key, x, shape, kernel_init, bias_init), {}
 
+    def check_kernel(params):
+        bias = None if bias_init is None else (None,)
+        check_params(caller, params, kernel=(*window.size, None, None), bias=bias)
+
     def slide(params, x, padding):
-        check_params(caller, params, "kernel")
+        check_kernel(params)
         check_channels(caller, x, rank, channels(params["kernel"]))
         of_group, features, groups = sizes(x.shape[-1])
         shape, bias = (*window.size, of_group, features), None if bias_init is None else (features,)
@@ -322,6 +325,7 @@ def _layer(
     def after(carry, params, x):
         """x after the elements that are remembered."""
         check_space(caller, x, rank)
+        check_kernel(params)
         check_channels(caller, x, rank, channels(params["kernel"]))
         shape = *x.shape[:-2], last, x.shape[-1]
         check_carry(caller, carry, jax.ShapeDtypeStruct(shape, x.dtype))

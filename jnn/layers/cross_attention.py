@@ -11,7 +11,7 @@ from jnn.integers import check_fraction
 from jnn.layers.checks import check_carry, check_float, check_names, element_mask
 from jnn.layers.dot_product import attend, check_fused, dot_product_attention, heads_first
 from jnn.layers.projections import Projections
-from jnn.model import Model, required_key, where
+from jnn.model import Model, carry_of, required_key, where
 from jnn.precision import parameter_dtype
 
 
@@ -115,16 +115,16 @@ def cross_attention(
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_names("cross_attention", x, "x")
-        examples, (*_, G, S, d) = x["x"].shape[:-2], carry["key"].shape
-        cached = jax.ShapeDtypeStruct((*examples, G, S, d), carry["key"].dtype)
-        check_carry("cross_attention", carry["key"], cached)
+        k, v = carry_of("key", carry), carry_of("value", carry)
+        examples, (*_, G, S, d) = x["x"].shape[:-2], k.shape
+        check_carry("cross_attention", k, jax.ShapeDtypeStruct((*examples, G, S, d), k.dtype))
         mask = element_mask("cross_attention", x["x"], mask, keys=S)
         q = projections.project("query", params, x["x"])
         allowed = _allowed(carry.get("mask"), mask, x["x"].ndim)
         y = attend(
             heads_first(q),
-            carry["key"],
-            carry["value"],
+            k,
+            v,
             mask=None if allowed is None else allowed[..., None, :, :],
             scale=q.shape[-1] ** -0.5 if scale is None else scale,
             dropout=dropout,

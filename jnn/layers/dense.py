@@ -44,7 +44,7 @@ def dense(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("dense", x, min_rank=1)
         bias = (features,) if use_bias else None
-        check_params("dense", params, kernel=(features,), bias=bias)
+        check_params("dense", params, kernel=(None, features), bias=bias)
         check_features("dense", x, params["kernel"].shape[0])
         return linear(x, params["kernel"], params.get("bias")), state
 
@@ -79,7 +79,7 @@ def added_bias(*, bias_init: Init = zeros) -> Model:
         return {"bias": bias_init(key, x.shape[-1:], parameter_dtype(x))}, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_params("added_bias", params, "bias")
+        check_params("added_bias", params, bias=(None,))
         check_features("added_bias", x, params["bias"].shape[0])
         return x + params["bias"].reshape((1,) * (x.ndim - 1) + (-1,)), state
 

@@ -65,4 +65,9 @@ def elman(
 
     named = lambda a: {"recurrent_kernel": a}
     weights = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
-    return cell("elman", features, init, carry, named, step, weights)
+    shapes = {
+        "kernel": (None, features),
+        "recurrent_kernel": (features, features),
+        "bias": (features,),
+    }
+    return cell("elman", shapes, init, carry, named, step, weights)

@@ -67,6 +67,7 @@ def unembed(params: Params, h: jax.Array) -> jax.Array:
     [3.0, 8.0]
     """
     check_float("unembed", h, min_rank=1)
+    check_params("unembed", params, embedding=(None, None))
     check_features("unembed", h, params["embedding"].shape[1])
     return linear(h, params["embedding"].T)
 

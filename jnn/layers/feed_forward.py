@@ -68,6 +68,7 @@ def feed_forward(
         return network(x.shape[-1]).init(key, x)
 
     def apply(params, state, x, **options):
-        return network(params["output"]["kernel"].shape[-1]).apply(params, state, x, **options)
+        check_float("feed_forward", x, min_rank=1)
+        return network(x.shape[-1]).apply(params, state, x, **options)
 
     return pointwise(init, apply)

@@ -103,12 +103,18 @@ def gru(
         kernel = params["recurrent_kernel"]
         return {"gates": kernel[:, :gates], "candidate": kernel[:, gates:]}
 
+    shapes = {
+        "kernel": (None, 3 * features),
+        "recurrent_kernel": (features, 3 * features),
+        "bias": (3 * features,),
+        "recurrent_bias": (features,) if reset == "after" else None,
+    }
     if reset == "after":
         named = lambda a: {"input": a}
         weights = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
-        return cell("gru", 3 * features, init, carry, named, after, weights)
+        return cell("gru", shapes, init, carry, named, after, weights)
     named = lambda a: {"gates": a[..., :gates], "candidate": a[..., gates:]}
-    return cell("gru", 3 * features, init, carry, named, before, split_kernel)
+    return cell("gru", shapes, init, carry, named, before, split_kernel)
 
 
 def _blend(u, n, h, dtype):

@@ -109,4 +109,11 @@ def lstm(
     names = ("recurrent_kernel",) if projection is None else ("recurrent_kernel", "projection")
     named = lambda a: {"recurrent_kernel": a}
     weights = lambda params: {name: params[name] for name in names}
-    return cell("lstm", 4 * features, init, carry, named, step, weights)
+    shapes = {
+        "kernel": (None, 4 * features),
+        "recurrent_kernel": (outputs, 4 * features),
+        "bias": (4 * features,),
+        "peephole": (3, features) if peephole else None,
+        "projection": None if projection is None else (features, projection),
+    }
+    return cell("lstm", shapes, init, carry, named, step, weights)

@@ -1,20 +1,33 @@
 """The mixture of experts: a router chooses a few of several networks for each element."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.functions import as_model
 from jnn.initializers import Init, lecun_normal
-from jnn.layers.checks import check_features, check_float, check_positive, wide_mask
+from jnn.layers.checks import check_features, check_float, check_params, check_positive, wide_mask
 from jnn.layers.dense import linear
-from jnn.model import Model, check_key, child_key, named, pointwise, scope, where
+from jnn.model import (
+    Model,
+    check_children,
+    check_key,
+    child_key,
+    named,
+    no_memory,
+    pointwise,
+    scope,
+    where,
+)
 from jnn.precision import numerics, parameter_dtype
 from jnn.tags import tag
 from jnn.transform import ensemble
 
 
 def mixture_of_experts(
-    expert: Model, experts: int, *, top: int = 2, router_init: Init = lecun_normal()
+    expert: Model | Callable, experts: int, *, top: int = 2, router_init: Init = lecun_normal()
 ) -> Model:
     """A sum of expert networks, weighted by a router, for each element.
 
@@ -43,7 +56,8 @@ def mixture_of_experts(
     To train with them, differentiate through `jnn.capture`:
     ``(y, state), values = jnn.capture(model.apply)(params, state, x)``.
 
-    Raises `JnnError` for ``top`` above ``experts``. Sources: Shazeer et al. 2017,
+    Raises `JnnError` for ``top`` above ``experts``, and for an expert that looks across elements or
+    remembers a stream. Sources: Shazeer et al. 2017,
     https://arxiv.org/abs/1701.06538 (top-k gates); Fedus et al. 2022,
     https://arxiv.org/abs/2101.03961, equation 4 (balance; Hugging Face's Mixtral has it times
     ``top``); Zoph et al. 2022, https://arxiv.org/abs/2202.08906, equation 5 (z).
@@ -61,6 +75,14 @@ def mixture_of_experts(
             "mixture_of_experts",
             got=f"top={top} of {experts} experts",
             expected="at most as many as there are",
+        )
+    expert = as_model(expert)
+    if expert.carry is not no_memory:
+        raise mistake(
+            "mixture_of_experts",
+            got=f"experts of {expert}",
+            expected="those that treat each element of a sequence alone, as feed_forward",
+            remedy="A model of your own that does is jnn.pointwise(init, apply).",
         )
     all_experts = ensemble(expert, experts)
 
@@ -84,6 +106,9 @@ def mixture_of_experts(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("mixture_of_experts", x, min_rank=1)
+        check_children("mixture_of_experts", ("router", "experts"), params, state)
+        check_params("mixture_of_experts", params, "router")
+        check_params("router of mixture_of_experts", params["router"], kernel=(None, experts))
         check_features("mixture_of_experts", x, params["router"]["kernel"].shape[0])
         mask = wide_mask("mixture_of_experts", x, mask)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.integers import check_number
-from jnn.layers.checks import check_features, check_float, check_positive, wide_mask
+from jnn.layers.checks import check_features, check_float, check_params, check_positive, wide_mask
 from jnn.model import Model, Params, pointwise
 from jnn.precision import numerics, parameter_dtype
 
@@ -41,11 +41,12 @@ def layer_norm(*, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool 
     epsilon = check_number("layer_norm", "epsilon", epsilon, above=0)
 
     def init(key, x):
-        check_input("layer_norm", x)
+        check_float("layer_norm", x, min_rank=1)
         return affine_params(x, use_scale, use_bias), {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_input("layer_norm", x, params)
+        check_float("layer_norm", x, min_rank=1)
+        check_affine("layer_norm", x, params, use_scale, use_bias)
         h = numerics(x)
         mean, variance, _ = moments(h, axes=(-1,))
         y = (h - mean) * jax.lax.rsqrt(variance + epsilon)
@@ -74,12 +75,13 @@ def rms_norm(*, epsilon: float = 1e-6, use_scale: bool = True, scale_offset: flo
     scale_offset = check_number("rms_norm", "scale_offset", scale_offset)
 
     def init(key, x):
-        check_input("rms_norm", x)
+        check_float("rms_norm", x, min_rank=1)
         params = affine_params(x, use_scale, use_bias=False)
         return jax.tree.map(lambda ones: ones - scale_offset, params), {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_input("rms_norm", x, params)
+        check_float("rms_norm", x, min_rank=1)
+        check_affine("rms_norm", x, params, use_scale, use_bias=False)
         h = numerics(x)
         mean_square = jnp.mean(jnp.square(h), axis=-1, keepdims=True)
         factors = jax.tree.map(lambda scale: numerics(scale) + scale_offset, params)
@@ -145,8 +147,8 @@ def _grouped(
     """Group normalization; one channel in each group if ``groups`` is None."""
     epsilon = check_number(caller, "epsilon", epsilon, above=0)
 
-    def check(x, params=None):
-        check_input(caller, x, params, min_rank=rank)
+    def check(x):
+        check_float(caller, x, min_rank=rank)
         space = x.shape[x.ndim - rank : -1]
         if groups is None and math.prod(space) == 1:
             raise mistake(
@@ -166,7 +168,8 @@ def _grouped(
         return affine_params(x, use_scale, use_bias), {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check(x, params)
+        check(x)
+        check_affine(caller, x, params, use_scale, use_bias)
         mask = wide_mask(caller, x, mask, space=rank - 1)
         h = real(numerics(x), mask)
         space = tuple(range(x.ndim - rank, x.ndim - 1))
@@ -238,11 +241,11 @@ def real(x: jax.Array, mask: jax.Array | None) -> jax.Array:
     return x if mask is None else jnp.where(mask[..., None], x, 0)
 
 
-def check_input(caller: str, x: jax.Array, params: Params | None = None, min_rank: int = 1) -> None:
-    """Check that x is floating-point, with the features that scale and bias were made for."""
-    check_float(caller, x, min_rank=min_rank)
-    if foreign := [name for name in params or {} if name not in ("scale", "bias")]:
-        got, remedy = f"params with {foreign[0]!r}", "Use the params that this model's init made."
-        raise mistake(caller, got=got, expected="scale and bias alone", remedy=remedy)
-    for leaf in (params or {}).values():
+def check_affine(
+    caller: str, x: jax.Array, params: Params, use_scale: bool, use_bias: bool
+) -> None:
+    """Check that params have the scale and the bias that are used, for the features of x."""
+    scale, bias = ((None,) if is_used else None for is_used in (use_scale, use_bias))
+    check_params(caller, params, scale=scale, bias=bias)
+    for leaf in params.values():
         check_features(caller, x, leaf.shape[0])

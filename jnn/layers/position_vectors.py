@@ -12,10 +12,11 @@ from jnn.layers.checks import (
     check_carry,
     check_features,
     check_float,
+    check_params,
     check_positive,
     element_mask,
 )
-from jnn.model import Model, check_key
+from jnn.model import Model, carry_of, check_key
 from jnn.precision import numerics, parameter_dtype
 
 
@@ -47,6 +48,7 @@ def learned_positions(length: int, *, first: int = 0, embedding_init: Init = nor
         return {"embedding": embedding_init(key, shape, parameter_dtype(x))}, {}
 
     def vectors(params, x, position):
+        check_params("learned_positions", params, embedding=(first + length, None))
         check_features("learned_positions", x, params["embedding"].shape[1])
         # A masked element before all real ones has the position -1.
         rows = jnp.asarray(params["embedding"]).at[jnp.maximum(position, 0) + first]
@@ -120,10 +122,11 @@ def _adding(caller: str, init, vectors, length: int | None) -> Model:
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float(caller, x, min_rank=2, axes="(..., T, features)")
         mask = element_mask(caller, x, mask)
-        check_carry(caller, carry["position"], jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
+        position = carry_of("position", carry)
+        check_carry(caller, position, jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
         if length is not None:
-            cache.check_room(caller, carry["position"], x.shape[-2], mask, length)
-        position, count = cache.advance(carry["position"], x.shape[-2], mask)
+            cache.check_room(caller, position, x.shape[-2], mask, length)
+        position, count = cache.advance(position, x.shape[-2], mask)
         return add(params, x, position), {"position": count}
 
     def step(params, state, carry, x_t):

@@ -10,7 +10,7 @@ import numpy as np
 from jnn.errors import mistake
 from jnn.initializers import Init, normal
 from jnn.integers import check_fraction, check_number
-from jnn.layers.checks import check_positive
+from jnn.layers.checks import check_params, check_positive
 from jnn.precision import numerics
 
 ROUNDING = 1e-4  # 0.58 of 200 is 115.99999999999999 in float64, 115.9999990 of a float32
@@ -274,6 +274,7 @@ def relative_buckets(
         return {"embedding": embedding_init(key, (buckets, heads), dtype)}
 
     def bias(params, distance, heads, causal):
+        check_params("relative_buckets", params, embedding=(buckets, heads))
         distances = np.arange(-max_distance, max_distance + 1)
         bucket = bucket_of(distances, buckets, max_distance, causal)
         table = params["embedding"][jnp.asarray(bucket)]

@@ -67,27 +67,19 @@ class Projections:
                 expected="heads that divide the features",
                 remedy="Choose another number of heads, or set head_features.",
             )
-        d = self.head_features or features // self.heads
-        inner, shared = self.heads * d, self.shared_heads * d
-        sizes = {
-            "query": (features, inner),
-            "key": (memory_features, shared),
-            "value": (memory_features, shared),
-            "output": (inner, features),
-        }
+        sizes = self._sizes(features, memory_features)
         params = {}
         for name, child_key in zip(sizes, split(key, len(sizes)), strict=True):
             kernel_key, bias_key = split(child_key)
             kernel_init = (name == "output" and self.output_init) or self.kernel_init
             params[name] = {"kernel": kernel_init(kernel_key, sizes[name], dtype)}
-            if self.use_bias is True or (self.use_bias and name in self.use_bias):
+            if self._has_bias(name):
                 params[name]["bias"] = self.bias_init(bias_key, sizes[name][1:], dtype)
         return params
 
     def project(self, name: str, params: Params, x: jax.Array) -> jax.Array:
         """Queries, keys or values, by ``name``: x ``(..., T, D)`` -> ``(..., T, heads, d)``."""
-        check_params(self.caller, params, name)
-        kernel, bias = params[name]["kernel"], params[name].get("bias")
+        kernel, bias = self._weights(name, params)
         check_features(self.caller, x, kernel.shape[0])
         heads = self.heads if name == "query" else self.shared_heads
         y = linear(x, kernel, bias)
@@ -96,4 +88,30 @@ class Projections:
     def merge(self, params: Params, y: jax.Array) -> jax.Array:
         """The outputs of all heads as features: y ``(..., T, heads, d)`` -> ``(..., T, D)``."""
         y = y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
-        return linear(y, params["output"]["kernel"], params["output"].get("bias"))
+        kernel, bias = self._weights("output", params)
+        return linear(y, kernel, bias)
+
+    def _sizes(self, features: int, memory_features: int | None) -> dict[str, tuple]:
+        """The shape of each kernel."""
+        d = self.head_features or features // self.heads
+        inner, shared = self.heads * d, self.shared_heads * d
+        of_memory = memory_features, shared
+        return {
+            "query": (features, inner),
+            "key": of_memory,
+            "value": of_memory,
+            "output": (inner, features),
+        }
+
+    def _has_bias(self, name: str) -> bool:
+        return self.use_bias is True or (bool(self.use_bias) and name in self.use_bias)
+
+    def _weights(self, name: str, params: Params) -> tuple[jax.Array, jax.Array | None]:
+        """The kernel and the bias of a projection."""
+        check_params(self.caller, params, *NAMES)
+        shape = None, None
+        for part in ("query", name):  # the rows of the first are the features
+            bias = shape[1:] if self._has_bias(part) else None
+            check_params(f"{part} of {self.caller}", params[part], kernel=shape, bias=bias)
+            shape = self._sizes(params["query"]["kernel"].shape[0], None)[name]
+        return params[name]["kernel"], params[name].get("bias")

@@ -167,7 +167,7 @@ def real_elements(
     if rank > 1:
         raise mistake(
             caller,
-            got=f"a mask of shape {mask.shape} and windows {settings}",
+            got=f"a mask of pixels, of shape {mask.shape}, and fewer windows than pixels",
             expected="no padding within an image, or as many windows as pixels",
         )
     first, length = real_part(mask)

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jnn.errors import mistake
 from jnn.functions import as_model
@@ -73,6 +74,8 @@ def _joined(params: Any, paths: str, path: str = "") -> Any:
             )
         return params
     if params.keys() == {"magnitude", "direction"} and re.fullmatch(paths, path):
+        shape = np.shape(params["direction"])
+        check_params(f"weight_norm of {path}", params, direction=shape, magnitude=shape[-1:])
         return _kernel(**params)
     inner = lambda name: f"{path}/{name}" if path else name
     return {name: _joined(part, paths, inner(name)) for name, part in params.items()}
@@ -122,9 +125,18 @@ def spectral_norm(
             vectors[path] = _power_iteration(K, _unit(left, epsilon), FIRST_STEPS, epsilon)
         return params, named("model", state) | {"vectors": vectors}
 
-    def vectors_of(state):
+    def vectors_of(params, state):
         check_params("spectral_norm", state, "vectors", kind="state")
-        return state["vectors"]
+        vectors, kernels = state["vectors"], _matching("spectral_norm", params, paths)
+        if vectors.keys() != kernels.keys():
+            got = f"a state with vectors of {', '.join(vectors)}"
+            remedy = "Use the state that this model's init made."
+            expected = f"those of {', '.join(kernels)}"
+            raise mistake("spectral_norm", got=got, expected=expected, remedy=remedy)
+        for path, kernel in kernels.items():
+            sizes = {"left": (kernel.size // kernel.shape[-1],), "right": kernel.shape[-1:]}
+            check_params(f"spectral_norm of {path}", vectors[path], kind="state", **sizes)
+        return vectors
 
     def normalized(params, vectors):
         kernels = _matching("spectral_norm", params, paths)
@@ -139,7 +151,8 @@ def spectral_norm(
         }
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        vectors = updated(params, vectors_of(state)) if train else vectors_of(state)
+        vectors = vectors_of(params, state)
+        vectors = updated(params, vectors) if train else vectors
         params, inner = normalized(params, vectors), state.get("model", {})
         y, inner = model.apply(params, inner, x, key=key, train=train, mask=mask)
         return y, named("model", inner) | {"vectors": vectors}
@@ -156,15 +169,18 @@ def spectral_norm(
         return model.carry(params, x_t, length)
 
     def step(params, state, carry, x_t):
-        return model.step(normalized(params, vectors_of(state)), state.get("model", {}), carry, x_t)
+        return model.step(
+            normalized(params, vectors_of(params, state)), state.get("model", {}), carry, x_t
+        )
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        vectors = updated(params, vectors_of(state)) if train else vectors_of(state)
+        vectors = vectors_of(params, state)
+        vectors = updated(params, vectors) if train else vectors
         params, inner = normalized(params, vectors), state.get("model", {})
         return reader(model)(params, inner, carry, x, key=key, train=train, mask=mask)
 
     def follow(params, state, x, mask):
-        params = normalized(params, vectors_of(state))
+        params = normalized(params, vectors_of(params, state))
         return model.follow(params, state.get("model", {}), x, mask)
 
     if not streams(model):

@@ -219,6 +219,7 @@ class Run:
             run._begin(command)
             write_json(folder / "env.json", machine | {"config_at_start": settings})
             run.keep_config()
+            run.status("running")  # which can be resumed from here on
             write_text(folder / "README.md", run._readme())
         except BaseException as error:  # on a full disk, say
             run.__exit__(type(error), error, None)
@@ -367,6 +368,11 @@ class Run:
         return shlex.join(["jnn", "resume", str(self.home)])
 
     @property
+    def _resume(self) -> str | None:
+        """The command that continues this run; None before its settings are saved."""
+        return self.resume_command if (self.home / "config.json").is_file() else None
+
+    @property
     def seconds(self) -> float:
         """Wall-clock seconds of the run, over all its processes, without the pauses between."""
         return self._earlier_seconds + time.monotonic() - self._began
@@ -388,7 +394,7 @@ class Run:
         """
         if state not in STATES:
             raise mistake("run.status", got=repr(state), expected=f"one of {', '.join(STATES)}")
-        resume = None if state == "done" else self.resume_command
+        resume = None if state == "done" else self._resume
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         self._status |= {
             "state": state,
@@ -476,7 +482,7 @@ class Run:
         no space: a short file keeps its block of the disk.
         """
         if failure and self._status["state"] == "done":
-            state = {"state": "failed", "message": str(failure), "resume": self.resume_command}
+            state = {"state": "failed", "message": str(failure), "resume": self._resume}
             self._status |= state
         message = str(self._status.get("message") or "")[:500]
         with contextlib.suppress(OSError):  # the folder is gone, say
@@ -494,7 +500,7 @@ class Run:
             self._replaced.is_refused = True
             self.say(f"No step was taken, so {self.folder} has the run that it had before.")
             return
-        remedy = f"Continue with: {self.resume_command}"
+        remedy = f"Continue with: {self._resume}" if self._resume else "It had not begun."
         if not self._is_begun and self._status_before.get("state") in _ENDS:
             self._status = self._status_before
             write_json(self.folder / "status.json", self._status)

@@ -13,7 +13,8 @@ from jnn.data.image_scaling import to_float
 from jnn.data.scaling import Scaling, fit_scaling, scale, unscale
 from jnn.data.scaling import standardize as standardized
 from jnn.data.splits import Splits
-from jnn.errors import mistake
+from jnn.errors import check_type, mistake
+from jnn.functions import as_model
 from jnn.metrics import Metric
 from jnn.model import Model, child_key
 from jnn.tasks.split_task import task_on_splits
@@ -63,9 +64,11 @@ def supervised(
     1
     """
 
+    model = as_model(model)
     if not callable(loss):
         expected = "a function of outputs and targets, such as jnn.losses.huber"
         raise mistake("supervised", got=f"loss={loss!r}", expected=expected)
+    check_type("supervised", "splits", splits, Splits, "jnn.data.splits.from_arrays(arrays)")
     for role, name in {"inputs": inputs, "target": target}.items():
         if name not in splits.train:
             got, expected = f"{role}={name!r}", f"one of {', '.join(map(repr, splits.train))}"

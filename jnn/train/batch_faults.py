@@ -32,6 +32,16 @@ def rows_not_finite(batch: Any) -> str:
     return "; ".join(faults)
 
 
+def advice_on_rows(name: str, batch: Any) -> str:
+    """What to do about a batch called ``name`` that holds NaN or infinity; empty for no such.
+
+    >>> advice_on_rows("The data", {"x": np.array([[1.0], [np.nan]])})
+    'The data is not finite: x in rows 1, counted from 0. Mend the data.'
+    """
+    rows = rows_not_finite(batch)
+    return f"{name} is not finite: {rows}, counted from 0. Mend the data." if rows else ""
+
+
 def ranges_of_integers(batch: Any) -> str:
     """The least and the largest value of each array of integers, such as labels and tokens.
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.sharding import AXES, BATCH, arranged, first_devices, make_mesh, placed
+from jnn.sharding import AXES, BATCH, arranged, check_auto, first_devices, make_mesh, placed
 from jnn.train.feed import Feed
 from jnn.train.weights import WEIGHT, weighted_mean
 
@@ -30,6 +30,15 @@ def device_mesh(count: int) -> jax.sharding.Mesh:
     {'devices': 1}
     """
     return arranged("devices", (count,), (AXIS,), first_devices("devices", count))
+
+
+def check_in_a_row(caller: str, mesh: jax.sharding.Mesh) -> None:
+    """Refuse a mesh that is not as `device_mesh` makes it."""
+    if mesh.axis_names != (AXIS,):
+        got, expected = f"a mesh of {', '.join(mesh.axis_names)}", f"that of device_mesh, of {AXIS}"
+        remedy = "Over a mesh of jnn.sharding, use jnn.sharding.sharded(step, mesh)."
+        raise mistake(caller, got=got, expected=expected, remedy=remedy)
+    check_auto(caller, mesh)
 
 
 def check_devices(config: Any) -> None:

@@ -23,7 +23,7 @@ from jnn.runs.loading import altered
 from jnn.runs.progress import Progress
 from jnn.runs.run import Run
 from jnn.runs.settings import changes
-from jnn.train.batch_faults import ranges_of_integers, rows_not_finite
+from jnn.train.batch_faults import advice_on_rows, ranges_of_integers
 from jnn.train.feed import Feed
 from jnn.wording import tell
 
@@ -175,8 +175,8 @@ class Recorder:
             message += f" The gradient norm was {norm:.3g} around step {step}."
         message += " The update was not applied. "
         ranges = ranges_of_integers(batch)
-        if rows := rows_not_finite(batch):
-            message += f"Its batch is not finite: {rows}, counted from 0. Mend the data."
+        if of_data := advice_on_rows("Its batch", batch):
+            message += of_data
         elif at == 0 and ranges:
             message += (
                 f"No step before it was made, so look at the data: {ranges}; classes and tokens "
@@ -191,7 +191,7 @@ class Recorder:
                 f" The state of step {at} is saved, but with the same settings and data "
                 f"{self.run.resume_command} ends at this step again."
             )
-            if rows:
+            if of_data:
                 message += " Begin a new run with the mended data."
             elif "learning_rate" in self.run.config:
                 message += (

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jnn.errors import mistake
+from jnn.functions import as_model
 from jnn.integers import as_integer, spelled
 from jnn.model import Model, child_key
 from jnn.sharding import drawn
@@ -63,6 +64,19 @@ def seed_key(seed: int) -> jax.Array:
     return jax.random.key(number)
 
 
+def check_optimizer(caller: str, optimizer: Any) -> None:
+    """Refuse what is no optimizer of Optax, such as the function that makes one."""
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        name = getattr(optimizer, "__name__", "")
+        got = f"the function {name}" if name else f"{optimizer!r}"[:100]
+        raise mistake(
+            caller,
+            got=f"{got} as optimizer",
+            expected="an optimizer of Optax",
+            remedy="Call what makes it, as in optax.adam(1e-3).",
+        )
+
+
 def init_train_state(
     key: jax.Array,
     model: Model,
@@ -85,6 +99,11 @@ def init_train_state(
     >>> int(train_state.step), train_state.params["kernel"].shape
     (0, (3, 2))
     """
+    check_optimizer("init_train_state", optimizer)
+    model = as_model(model)
+    if wrong := [leaf for leaf in jax.tree.leaves(x) if not hasattr(leaf, "shape")]:
+        got = f"x with a {type(wrong[0]).__name__}"
+        raise mistake("init_train_state", got=got, expected="arrays, or their shapes")
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
 
     def init(key):

@@ -22,8 +22,8 @@ from jnn.paths import path_name
 from jnn.placement import on_one_cpu, with_examples
 from jnn.precision import wide
 from jnn.threefry import on_host
-from jnn.train.devices import check_divided, cut, over
-from jnn.train.state import LossScale, TrainState
+from jnn.train.devices import check_divided, check_in_a_row, cut, over
+from jnn.train.state import LossScale, TrainState, check_optimizer
 from jnn.train.weights import WEIGHT, divided, weighted, weighted_mean
 
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
@@ -96,6 +96,13 @@ def make_step(
         raise mistake(
             "make_step", got=f"average_decay={average_decay!r}", expected="a fraction in [0, 1)"
         )
+    if mesh is not None:
+        check_in_a_row("make_step", mesh)
+    if not callable(objective):
+        got = f"{objective!r}"[:100] + " as objective"
+        expected = "a function (params, state, batch, key) -> loss, (state, metrics)"
+        raise mistake("make_step", got=got, expected=expected)
+    check_optimizer("make_step", optimizer)
     update = optax.with_extra_args_support(optimizer).update
 
     def step(train_state: TrainState, batch: Any):

@@ -20,7 +20,7 @@ from jnn.errors import mistake
 from jnn.files import plain
 from jnn.runs.environment import conditions
 from jnn.runs.settings import changes
-from jnn.train.batch_faults import ranges_of_integers, rows_not_finite
+from jnn.train.batch_faults import advice_on_rows, ranges_of_integers
 from jnn.train.compilation import compiler_options, lowering_for_all_cores
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
@@ -286,8 +286,8 @@ def _together(
 
 def _advice(data: Any) -> str:
     """What to do where training on ``data`` diverges."""
-    if rows := rows_not_finite(data):
-        return f"The data is not finite: {rows}, counted from 0. Mend the data."
+    if of_rows := advice_on_rows("The data", data):
+        return of_rows
     if ranges := ranges_of_integers(data):
         look = f"look at the data, where {ranges}; classes and tokens count from 0"
         return f"Try smaller learning rates, or {look}."

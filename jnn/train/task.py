@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jnn.errors import mistake
+from jnn.errors import check_type, mistake
 from jnn.model import Model
 from jnn.processes.connections import connect
 from jnn.runs.run import Run
@@ -224,6 +224,8 @@ def train(
     With additions to params of another run, what is returned has them added, as the task's model
     takes them; the train state and the checkpoints have them apart.
     """
+    check_type("train", "task", task, Task, "supervised(model, splits)")
+    check_type("train", "config", config, TrainingConfig, "TrainingConfig(epochs=10)")
     if run and task.preparation:
         run.own(PREPARATION, keep_preparation(run.folder, task.preparation))
     if run and task.pretrained:

@@ -17,6 +17,7 @@ X = np.zeros((3, 2), np.float32)
     ("arrays", "message"),
     [
         ({}, "got no arrays"),
+        ([X, X], r"got type list, expected a dict of arrays, as \{"),
         ({"x": X, "y": np.zeros(4)}, r"unequal lengths \{'x': 3, 'y': 4\}"),
         ({"x": np.zeros((0, 2))}, "got empty arrays"),
         ({"x": np.array(1.0)}, r"\['x'\]: got a scalar"),

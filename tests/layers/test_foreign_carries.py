@@ -36,6 +36,24 @@ def test_a_carry_of_other_examples_is_refused(name, of_carry, of_x):
         jax.eval_shape(jnn.reader(layer), params, state, carry, inputs(name, *of_x, 2))
 
 
+@pytest.mark.parametrize("carry", [None, {}, jnp.ones(3)], ids=str)
+@pytest.mark.parametrize("name", ["attention", "cross_attention", "learned_positions"])
+def test_what_is_no_dict_of_memories_is_refused(name, carry):
+    layer, x = LAYERS[name], inputs(name, 7)
+    params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
+    message = r"got a carry .*expected a dict with '(position|key)'. Begin with model.carry\("
+    with pytest.raises(JnnError, match=message):
+        jax.eval_shape(lambda *trees: layer.step(*trees, carry, inputs(name)), params, state)
+
+
+def test_the_carry_of_other_heads_is_refused():
+    of = lambda heads: jnn.attention(heads, causal=True)
+    params, state = jax.eval_shape(of(2).init, jax.random.key(0), jnp.ones((5, 4)))
+    carry = jax.eval_shape(lambda params: of(1).carry(params, jnp.ones(4), 5), params)
+    with pytest.raises(JnnError, match=r"attention: got a carry of shape .*for this x"):
+        jax.eval_shape(of(2).step, params, state, carry, jnp.ones(4))
+
+
 def test_the_carry_of_another_cell_is_refused():
     params, state = jnn.lstm(3).init(jax.random.key(0), jnp.ones((5, 4)))
     message = (
@@ -58,3 +76,45 @@ def test_a_memory_of_other_examples_is_refused(of_memory):
         jax.eval_shape(
             lambda p: layer.carry(p, {"x": jnp.ones((3, 4)), "memory": memory}, 5), params
         )
+
+
+LSTM = jnn.lstm(3)
+COMPOSED = {
+    "chain": (jnn.chain(jnn.dense(3), LSTM), "a dict with '0'"),
+    "parallel": (jnn.parallel(a=LSTM, b=jnn.dense(3)), "a dict with 'a'"),
+    "repeat": (jnn.repeat(LSTM, 2), "a tuple of 2"),
+    "wired": (jnn.wired(lambda run, x: run("cell", x), {"cell": LSTM}), "a dict with 'cell'"),
+}
+
+
+@pytest.mark.parametrize("carry", [None, {}, (), 3, jnp.ones(3), {"hidden": jnp.ones(3)}], ids=str)
+@pytest.mark.parametrize("name", COMPOSED)
+def test_what_is_no_carry_of_several_parts_is_refused(name, carry):
+    model, expected = COMPOSED[name]
+    params, state = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((5, 3)))
+    message = f"got a carry .*expected {expected}. Begin with model.carry"
+    for call, x in ((model.step, jnp.ones(3)), (jnn.reader(model), jnp.ones((5, 3)))):
+        with pytest.raises(JnnError, match=message):
+            jax.eval_shape(
+                lambda *trees, call=call: call(*trees[:2], carry, trees[2]), params, state, x
+            )
+
+
+@pytest.mark.parametrize("name", ["repeat", "ensemble"])
+def test_copies_of_another_number_do_not_stream(name):
+    of = lambda n: getattr(jnn, name)(LSTM, n)
+    x = jnp.ones((5, 3))
+    params, state = jax.eval_shape(of(3).init, jax.random.key(0), x)
+    whole = jax.eval_shape(lambda params: of(3).carry(params, x[0], 5), params)
+    two, _ = jax.eval_shape(of(2).init, jax.random.key(0), x)
+    half = jax.eval_shape(lambda params: of(2).carry(params, x[0], 5), two)
+    message = f"{name}: got .*expected a (first axis of 2 copies|tuple of 2)"
+    for carry in (half, whole):
+        with pytest.raises(JnnError, match=message):
+            jax.eval_shape(of(2).step, params, state, carry, x[0])
+        with pytest.raises(JnnError, match=message):
+            jax.eval_shape(of(2).read, params, state, carry, x)
+    with pytest.raises(JnnError, match=message):
+        jax.eval_shape(of(2).step, two, state, whole, x[0])
+    with pytest.raises(JnnError, match=message):
+        jax.eval_shape(lambda params: of(2).carry(params, x[0], 5), params)

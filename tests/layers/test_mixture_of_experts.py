@@ -161,6 +161,14 @@ def test_the_default_activation_is_the_exact_gelu():
 
 
 MISTAKES = {
+    "experts with a memory": (
+        lambda: mixture_of_experts(jnn.lstm(3), 2),
+        r"mixture_of_experts: got experts of <Model lstm, streams>, expected those that treat each",
+    ),
+    "experts of sequences": (
+        lambda: mixture_of_experts(jnn.chain(jnn.dense(3), jnn.conv(3, (3,))), 2),
+        r"mixture_of_experts: got experts of <Model chain>",
+    ),
     "top": (
         lambda: mixture_of_experts(jnn.dense(3), 2, top=3),
         r"mixture_of_experts: got top=3 of 2 experts",

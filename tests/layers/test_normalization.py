@@ -102,7 +102,7 @@ MISTAKES = {
         r"layer_norm: got epsilon=-1.0, expected a number > 0",
     ),
     "another width": (
-        lambda: layer_norm().apply({"scale": np.ones(5, np.float32)}, {}, X),
+        lambda: layer_norm(use_bias=False).apply({"scale": np.ones(5, np.float32)}, {}, X),
         r"layer_norm: got x of shape \(2, 5, 6\), expected 5 features",
     ),
     "groups": (
@@ -126,7 +126,9 @@ MISTAKES = {
         r"expected more than one element of space",
     ),
     "mask": (
-        lambda: group_norm(2, rank=2).apply({}, {}, X, mask=np.ones((2, 4), bool)),
+        lambda: group_norm(2, rank=2, use_scale=False, use_bias=False).apply(
+            {}, {}, X, mask=np.ones((2, 4), bool)
+        ),
         (
             r"group_norm: got a mask of shape \(2, 4\) for x of shape \(2, 5, 6\), "
             r"expected \(2, 5\)"

@@ -148,6 +148,10 @@ MISTAKES = {
         lambda x: global_max_pool(1).apply({}, {}, x, mask=np.ones(8, bool)),
         r"mask of shape \(8,\)",
     ),
+    "mask of pixels": (
+        lambda x: max_pool((2, 2)).apply({}, {}, x, mask=np.ones(x.shape[:-1], bool)),
+        r"max_pool: got a mask of pixels, of shape \(2, 8, 8\), and fewer windows than pixels, exp",
+    ),
     "size": (lambda x: adaptive_max_pool((0, 1)), r"size=\(0, 1\)"),
     "no elements, mean": (
         lambda x: adaptive_average_pool((2, 2)).apply({}, {}, x[:, :0]),

@@ -623,6 +623,32 @@ def test_a_file_that_is_no_json_object_is_refused(tmp_path, content, text):
         read_json(tmp_path / "x.json")
 
 
+def test_a_json_file_may_have_a_byte_order_mark_and_is_utf_8(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"data": "é"}', encoding="utf-8-sig")
+    assert read_json(path) == {"data": "é"}
+    path.write_text('{"data": "é"}', encoding="utf-16")
+    with pytest.raises(
+        JnnError, match=r"got the byte 0xff, which is not UTF-8, .*Save it as UTF-8"
+    ):
+        read_json(path)
+
+
+def test_a_run_that_fails_before_its_settings_are_saved_names_no_resume(tmp_path, monkeypatch):
+    def full(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Run, "keep_config", full)
+    with pytest.raises(OSError, match="No space"):
+        create(tmp_path)
+    (folder,) = tmp_path.glob("toy/2*")
+    assert read_status(folder)["state"] == "failed"
+    assert read_status(folder)["resume"] is None
+    monkeypatch.undo()
+    with create(tmp_path) as run:
+        assert read_status(run.folder)["resume"] == run.resume_command
+
+
 def test_a_figure_becomes_a_picture_among_the_plots(tmp_path):
     figure = Figure(figsize=(2, 1))
     figure.add_subplot().plot([0, 1])

@@ -176,6 +176,22 @@ def test_the_reason_says_what_does_not_divide():
             lambda: TrainingConfig(mesh="data=2", devices=2),
             "mesh='data=2' and devices=2, expected one of them",
         ),
+        (
+            lambda: placements({"a": jnp.ones((2, 2))}, jax.make_mesh((2, 1, 1), sharding.AXES)),
+            r"sharding: got a mesh of Explicit axes, expected Auto ones. Use make_mesh",
+        ),
+        (
+            lambda: sharding.within(jax.make_mesh((2, 1, 1), sharding.AXES)),
+            r"within: got a mesh of Explicit axes, expected Auto ones. Use make_mesh",
+        ),
+        (
+            lambda: make_step(objective, optax.sgd(0.1), mesh=jax.make_mesh((2,), ("devices",))),
+            r"make_step: got a mesh of Explicit axes, expected Auto ones. Use make_mesh",
+        ),
+        (
+            lambda: make_step(objective, optax.sgd(0.1), mesh=make_mesh("data=2")),
+            r"make_step: got a mesh of data, fsdp, tensor, expected that of device_mesh.*sharded\(",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):

@@ -11,6 +11,7 @@ from jnn.errors import JnnError
 from jnn.losses import binary_cross_entropy, squared_error
 from jnn.metrics import root_mean_squared_error
 from jnn.tasks import supervised
+from jnn.train import TrainingConfig, seed_key, train
 from tests.compiled import apply
 
 SINGLE = 1e-6  # float32: a mean of two logarithms
@@ -94,6 +95,18 @@ def test_names_of_no_array_are_refused():
     splits = from_arrays({"features": np.ones((40, 2), np.float32), "price": np.arange(40) / 7})
     with pytest.raises(JnnError, match="got target='label', expected one of 'features', 'price'"):
         supervised(jnn.dense(1), splits)
+
+
+def test_what_is_no_task_no_config_and_no_splits_is_refused():
+    arrays = {"features": np.ones((40, 2), np.float32), "label": np.arange(40) % 2}
+    with pytest.raises(JnnError, match="supervised: got splits of type dict, expected a Splits, s"):
+        supervised(jnn.dense(2), arrays)
+    task = supervised(jnn.dense(2), from_arrays(arrays), batch_size=4)
+    config = TrainingConfig(epochs=1)
+    with pytest.raises(JnnError, match="train: got task of type Model, expected a Task, such as s"):
+        train(jnn.dense(2), config, seed_key(0))
+    with pytest.raises(JnnError, match="train: got config of type dict, expected a TrainingConfig"):
+        train(task, {"epochs": 1}, seed_key(0))
 
 
 def test_numbers_are_no_classes():

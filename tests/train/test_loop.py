@@ -389,6 +389,21 @@ def test_a_metric_of_the_objective_that_is_no_number_is_refused():
         fit(step, train_state, in_memory(DATA, 8), epochs=1)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"step": None}, "a step of type NoneType, expected a function, as make_step makes it"),
+        ({"train_state": {}}, r"train_state of type dict, expected a TrainState, .*init_train_"),
+        ({"feed": DATA}, r"feed of type dict, expected a Feed, such as in_memory\("),
+    ],
+)
+def test_what_is_no_step_no_train_state_and_no_feed_is_refused(change, message):
+    train_state, step = started()
+    right = {"step": step, "train_state": train_state, "feed": in_memory(DATA, 8)}
+    with pytest.raises(JnnError, match=f"fit: got {message}"):
+        fit(**(right | change), epochs=1)
+
+
 def test_a_best_that_nothing_evaluates_is_refused():
     train_state, step = started()
     with pytest.raises(JnnError, match="fit: got best='validation/loss' and no evaluate, expected"):

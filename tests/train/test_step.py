@@ -306,6 +306,26 @@ def test_a_batch_that_the_parts_do_not_divide_is_refused(data):
         make_step(objective, optimizer, accumulate=3)(start(optimizer), data)
 
 
+def test_an_optimizer_that_was_not_called_is_refused():
+    message = r"got the function adam as optimizer, .*Call what makes it, as in optax.adam\("
+    with pytest.raises(JnnError, match=f"make_step: {message}"):
+        make_step(objective, optax.adam)
+    with pytest.raises(JnnError, match=f"init_train_state: {message}"):
+        start(optax.adam)
+    with pytest.raises(JnnError, match="got <Model dense, pointwise> as optimizer"):
+        make_step(objective, jnn.dense(2))
+    with pytest.raises(JnnError, match=r"got <Model dense, .* as objective, expected a function"):
+        make_step(jnn.dense(2), optax.sgd(0.1))
+
+
+def test_what_is_no_model_and_no_example_is_refused():
+    key, optimizer = seed_key(0), optax.sgd(0.1)
+    with pytest.raises(JnnError, match=r"got an array of shape \(\) as a part of a model"):
+        init_train_state(MODEL, key, optimizer, jnp.ones(3))
+    with pytest.raises(JnnError, match="init_train_state: got x with a float, expected arrays"):
+        init_train_state(key, MODEL, optimizer, [1.0, 2.0, 3.0])
+
+
 def test_the_average_follows_the_params_in_closed_form(data):
     optimizer, decay = optax.sgd(0.1), 0.5
     step = jax.jit(make_step(objective, optimizer, average_decay=decay))
