@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from jnn.cli.result_table import chosen_columns
 from jnn.cli.terminal import bold, dim
 from jnn.errors import mistake
 from jnn.files import replacing, write_text
-from jnn.runs.comparison import Comparison, Result
+from jnn.runs.comparison import Comparison, Result, Row
 from jnn.runs.comparison_text import caption, cells, csv_text, markdown
 from jnn.tables import table
 from jnn.wording import printable
@@ -88,9 +89,8 @@ def _draw(comparison: Comparison, path: Path) -> None:
     from jnn.explain.results.over_seeds import over_seeds
 
     measured = [
-        (row.settings, row.metrics[comparison.metric].values)
+        (row.settings, [*_values(row, comparison.metric), *[math.nan] * row.unfinished])
         for row in comparison.rows
-        if row.metrics
     ]
     baselines = {
         name: values[comparison.metric]
@@ -100,6 +100,10 @@ def _draw(comparison: Comparison, path: Path) -> None:
     figure = over_seeds(comparison.metric, measured, baselines=baselines, lowest=comparison.lowest)
     with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=150, bbox_inches="tight")
+
+
+def _values(row: Row, metric: str) -> tuple[float, ...]:
+    return row.metrics[metric].values if row.metrics else ()
 
 
 def _heading(comparison: Comparison, results: Sequence[Result]) -> str:

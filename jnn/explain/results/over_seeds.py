@@ -44,11 +44,11 @@ def over_seeds(
     Where one numeric setting differs it is the horizontal axis, with a line for each combination of
     the others. Where several do, or none, or there would be more lines than colours, each config is
     a row of dots, the best on top; of more than `MOST` the best, or the first, are drawn, and the
-    title says so.
+    title says so. Labels have the settings that differ between the configs that are drawn.
 
     Learning rates, and settings that are all positive and of more than one order of magnitude, have
-    a logarithmic axis. Means are of the seeds whose value is finite. Raises `JnnError` where no
-    value is finite.
+    a logarithmic axis. Means are of the seeds whose value is finite, and the title says how many
+    are not. Raises `JnnError` where no value is finite.
 
     >>> rows = [({"learning_rate": 0.1}, [2.0, 4.0]), ({"learning_rate": 0.01}, [1.0])]
     >>> over_seeds("test/loss", rows, lowest=True).axes[0].lines[0].get_ydata()
@@ -67,10 +67,23 @@ def over_seeds(
     }
     direction = f" ({better(lowest)})" if lowest is not None else ""
     title = f"{sentence(metric_name(metric))}{direction}: mean and single seeds"
+    runs, finite_runs = (sum(len(values) for _, values in which) for which in (rows, drawn))
+    if finite_runs < runs:
+        title += f"; without {runs - finite_runs:,} of {runs:,} runs, which have no finite value"
+    if len(drawn) > 1:
+        drawn = _of_differing(drawn)
     x = _numeric_setting(drawn)
     if x is None:
         return _dots(metric, drawn, finite_baselines, lowest, title)
     return _curves(metric, drawn, finite_baselines, x, title)
+
+
+def _of_differing(rows: Rows) -> list[tuple[dict[str, Any], Sequence[float]]]:
+    """The rows with the settings alone that differ between them."""
+    names = dict.fromkeys(name for settings, _ in rows for name in settings)
+    texts = lambda name: {setting(row[name]) if name in row else None for row, _ in rows}
+    names = [name for name in names if len(texts(name)) > 1]
+    return [({name: row[name] for name in names if name in row}, values) for row, values in rows]
 
 
 def _numeric_setting(rows: Rows) -> str | None:
@@ -185,8 +198,7 @@ def _scatter(ax: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> N
 
 
 def _label(settings: Mapping[str, Any], without: str = "") -> str:
-    """The settings in one line, as a user types them; a single one without its name."""
-    texts = {name: setting(value) for name, value in settings.items() if name != without}
-    if len(texts) == 1:
-        return next(iter(texts.values()))
-    return ", ".join(f"{name} {text}" for name, text in texts.items())
+    """The settings in one line, as a user types them."""
+    return ", ".join(
+        f"{name} {setting(value)}" for name, value in settings.items() if name != without
+    )
