@@ -12,7 +12,7 @@ from jnn.cli.result_table import chosen_columns
 from jnn.cli.terminal import bold, dim
 from jnn.errors import mistake
 from jnn.files import replacing, write_text
-from jnn.runs.comparison import Comparison, Result, Row
+from jnn.runs.comparison import Comparison, Result, differing
 from jnn.runs.comparison_text import caption, cells, csv_text, markdown
 from jnn.tables import table
 from jnn.wording import printable
@@ -88,9 +88,20 @@ def write_files(comparison: Comparison, outputs: Outputs) -> list[Path]:
 def _draw(comparison: Comparison, path: Path) -> None:
     from jnn.explain.results.over_seeds import over_seeds
 
-    measured = [
-        (row.settings, [*_values(row, comparison.metric), *[math.nan] * row.unfinished])
+    rows = [
+        (row, row.metrics[comparison.metric].values if row.metrics else ())
         for row in comparison.rows
+    ]
+    drawn = [row for row, values in rows if any(map(math.isfinite, values))]
+    names = comparison.settings  # of a single one all, which tell it from those that are not drawn
+    if len(drawn) > 1:
+        names = differing([result for row in drawn for result in row.results])
+    measured = [
+        (
+            {name: row.settings[name] for name in names if name in row.settings},
+            [*values, *[math.nan] * row.unfinished],
+        )
+        for row, values in rows
     ]
     baselines = {
         name: values[comparison.metric]
@@ -100,10 +111,6 @@ def _draw(comparison: Comparison, path: Path) -> None:
     figure = over_seeds(comparison.metric, measured, baselines=baselines, lowest=comparison.lowest)
     with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=150, bbox_inches="tight")
-
-
-def _values(row: Row, metric: str) -> tuple[float, ...]:
-    return row.metrics[metric].values if row.metrics else ()
 
 
 def _heading(comparison: Comparison, results: Sequence[Result]) -> str:

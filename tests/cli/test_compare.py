@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import statistics
 
 import pytest
@@ -82,6 +83,16 @@ def test_compare_writes_files_only_where_asked_to(runs, capsys):
         {"run": str(runs / "lost"), "state": "diverged: the loss is nan at step 8"}
     ]
     assert report["baselines"] == {"mean": {"test/rmse": 1.0}}
+
+
+def test_labels_of_a_picture_have_the_settings_that_differ_in_it(folder):
+    made(folder / "a", model="line")
+    made(folder / "b", model="parabola")
+    made(folder / "c", learning_rate=9.0, rmse=None)
+    for runs, labels in ("abc", {"model line", "model parabola"}), ("ac", {"learning_rate 0.1"}):
+        assert main(["compare", *runs, "--picture", "a.svg"]) == 0
+        comments = re.findall("<!-- (.*) -->", (folder / "a.svg").read_text())
+        assert {text for text in comments if text.startswith(("model", "learning"))} == labels
 
 
 def test_another_metric_may_be_chosen(runs, capsys):

@@ -44,7 +44,7 @@ def over_seeds(
     Where one numeric setting differs it is the horizontal axis, with a line for each combination of
     the others. Where several do, or none, or there would be more lines than colours, each config is
     a row of dots, the best on top; of more than `MOST` the best, or the first, are drawn, and the
-    title says so. Labels have the settings that differ between the configs that are drawn.
+    title says so.
 
     Learning rates, and settings that are all positive and of more than one order of magnitude, have
     a logarithmic axis. Means are of the seeds whose value is finite, and the title says how many
@@ -70,20 +70,10 @@ def over_seeds(
     runs, finite_runs = (sum(len(values) for _, values in which) for which in (rows, drawn))
     if finite_runs < runs:
         title += f"; without {runs - finite_runs:,} of {runs:,} runs, which have no finite value"
-    if len(drawn) > 1:
-        drawn = _of_differing(drawn)
     x = _numeric_setting(drawn)
     if x is None:
         return _dots(metric, drawn, finite_baselines, lowest, title)
     return _curves(metric, drawn, finite_baselines, x, title)
-
-
-def _of_differing(rows: Rows) -> list[tuple[dict[str, Any], Sequence[float]]]:
-    """The rows with the settings alone that differ between them."""
-    names = dict.fromkeys(name for settings, _ in rows for name in settings)
-    texts = lambda name: {setting(row[name]) if name in row else None for row, _ in rows}
-    names = [name for name in names if len(texts(name)) > 1]
-    return [({name: row[name] for name in names if name in row}, values) for row, values in rows]
 
 
 def _numeric_setting(rows: Rows) -> str | None:
