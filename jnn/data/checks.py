@@ -41,6 +41,9 @@ def check_arrays(arrays: Arrays, caller: str = "data") -> int:
     >>> check_arrays({"image": np.zeros((3, 8, 8, 1)), "label": np.zeros(3, int)})
     3
     """
+    if not isinstance(arrays, Mapping):
+        expected = 'arrays by name, as in {"image": images, "label": labels}'
+        raise mistake(caller, got=f"a {type(arrays).__name__}", expected=expected)
     if not arrays:
         expected = 'at least one, as in {"image": images, "label": labels}'
         raise mistake(caller, got="no arrays", expected=expected)

@@ -186,6 +186,13 @@ def fit(
     ``jnn resume`` continues the run bit for bit. Raises `JnnError` where an earlier call has
     trained in this run, unless this one goes on from the ``train_state`` that it returned.
     """
+    for name, value, kind, how in (
+        ("train state", train_state, TrainState, "jnn.train.init_train_state makes one."),
+        ("feed", feed, Feed, "jnn.train.in_memory and jnn.train.streamed make one."),
+    ):
+        if not isinstance(value, kind):
+            got, expected = f"a {name} of type {type(value).__name__}", f"a {kind.__name__}"
+            raise mistake("fit", got=got, expected=expected, remedy=how)
     counts = {"epochs": epochs, "patience": patience, "skip_bad": skip_bad}
     counts |= {"log_every": log_every or 0, "evaluate_every": evaluate_every or 0}
     for name, value in counts.items():

@@ -63,6 +63,16 @@ def seed_key(seed: int) -> jax.Array:
     return jax.random.key(number)
 
 
+def check_optimizer(caller: str, optimizer: Any) -> None:
+    """Raise `JnnError` for what is no optimizer of Optax, such as a learning rate."""
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise mistake(
+            caller,
+            got=f"an optimizer of type {type(optimizer).__name__}",
+            expected="one of Optax, such as optax.adam(1e-3)",
+        )
+
+
 def init_train_state(
     key: jax.Array,
     model: Model,
@@ -85,6 +95,7 @@ def init_train_state(
     >>> int(train_state.step), train_state.params["kernel"].shape
     (0, (3, 2))
     """
+    check_optimizer("init_train_state", optimizer)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
 
     def init(key):

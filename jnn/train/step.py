@@ -23,7 +23,7 @@ from jnn.placement import on_one_cpu, with_examples
 from jnn.precision import wide
 from jnn.threefry import on_host
 from jnn.train.devices import check_divided, cut, over
-from jnn.train.state import LossScale, TrainState
+from jnn.train.state import LossScale, TrainState, check_optimizer
 from jnn.train.weights import WEIGHT, divided, weighted, weighted_mean
 
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
@@ -96,6 +96,11 @@ def make_step(
         raise mistake(
             "make_step", got=f"average_decay={average_decay!r}", expected="a fraction in [0, 1)"
         )
+    if not callable(objective):
+        got, expected = f"an objective of type {type(objective).__name__}", "a function"
+        remedy = "It is (params, state, batch, key) -> loss, (state, metrics)."
+        raise mistake("make_step", got=got, expected=expected, remedy=remedy)
+    check_optimizer("make_step", optimizer)
     update = optax.with_extra_args_support(optimizer).update
 
     def step(train_state: TrainState, batch: Any):
@@ -218,7 +223,14 @@ def _checked(returned: Any, state: Any) -> Any:
                     got = f"a metric {name!r} of type {type(metric).__name__}"
                     raise mistake("objective", got=got, expected="a number")
             return returned
-    raise mistake("objective", got=f"{returned!r}"[:100], expected=expected, remedy=remedy)
+    raise mistake(
+        "objective", got=f"{_abstract(returned)!r}"[:100], expected=expected, remedy=remedy
+    )
+
+
+def _abstract(tree: Any) -> Any:
+    """The shapes and dtypes of traced arrays, in place of the tracers."""
+    return jax.tree.map(lambda leaf: getattr(leaf, "aval", leaf), tree)
 
 
 def _check_names(source: str, metrics: Mapping[str, Any], own: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ from jnn.errors import JnnError
 from jnn.losses import binary_cross_entropy, squared_error
 from jnn.metrics import root_mean_squared_error
 from jnn.tasks import supervised
+from jnn.train import TrainingConfig, seed_key, train
 from tests.compiled import apply
 
 SINGLE = 1e-6  # float32: a mean of two logarithms
@@ -113,6 +114,16 @@ def test_of_pictures_the_target_alone_is_scaled():
     np.testing.assert_allclose(task.preparation.target.mean, 1000, atol=50)
     answer = task.preparation.decode(np.zeros(2))
     np.testing.assert_allclose(answer, task.preparation.target.mean)
+
+
+def test_a_loss_that_is_one_number_of_a_batch_is_refused():
+    x = np.ones((20, 3), np.float32)
+    splits = from_arrays({"features": x, "target": x})
+    loss = lambda y, t: jax.numpy.mean((y - t) ** 2)
+    task = supervised(jnn.dense(3), splits, target="target", loss=loss, batch_size=8)
+    message = r"supervised: got a loss of shape \(\) for a batch of 8, expected a loss of each exam"
+    with pytest.raises(JnnError, match=message):
+        train(task, TrainingConfig(epochs=1), seed_key(0), quiet=True)
 
 
 def test_a_loss_that_is_no_function_is_refused():
