@@ -80,6 +80,7 @@ def as_model(part: Model | Callable) -> Model:
         _check_init(part.init)
         return part
     if callable(part) and not isinstance(part, type):
+        _check_function(part)
         return function(part)
     got, remedy = repr(part), ""
     if (shape := getattr(part, "shape", None)) is not None:
@@ -88,6 +89,26 @@ def as_model(part: Model | Callable) -> Model:
         got, remedy = f"a {type(part).__name__}", "Pass the parts by name: chain(**parts)."
     elif isinstance(part, list | tuple | Iterator):
         got, remedy = f"a {type(part).__name__}", "Pass the parts one by one: chain(*parts)."
+    expected = "a Model or a function of one argument"
+    raise mistake("jnn", got=f"{got} as a part of a model", expected=expected, remedy=remedy)
+
+
+def _check_function(f: Callable) -> None:
+    """Refuse a function that is no layer: one that makes a model, or takes no single argument."""
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):  # not every callable tells
+        return
+    name, remedy = getattr(f, "__name__", type(f).__name__), ""
+    if signature.return_annotation in (Model, "Model", "jnn.Model"):
+        got, remedy = f"{name}, which makes a model,", f"Call it with its settings: {name}(...)."
+    else:
+        try:
+            signature.bind(None)
+        except TypeError:
+            got = f"{name}{signature}"
+        else:
+            return
     expected = "a Model or a function of one argument"
     raise mistake("jnn", got=f"{got} as a part of a model", expected=expected, remedy=remedy)
 

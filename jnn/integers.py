@@ -37,10 +37,8 @@ def check_integer(caller: str, name: str, value: Any, *, least: int = 1) -> int:
     """
     integer = as_integer(value)
     if integer is None or integer < least:
-        expected = f"an integer >= {least}"
-        is_array = getattr(value, "shape", ()) != ()
-        remedy = f"{caller} makes a model: call it with its settings first." if is_array else ""
-        raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected, remedy=remedy)
+        got, expected = f"{name}={spelled(value)}", f"an integer >= {least}"
+        raise mistake(caller, got=got, expected=expected)
     return integer
 
 

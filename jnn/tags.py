@@ -36,6 +36,8 @@ def tag(x: Any, name: str) -> Any:
     >>> capture(lambda x: jnp.sum(tag(x * 2, "double")))(jnp.arange(3.0))[1]["double"].tolist()
     [0.0, 2.0, 4.0]
     """
+    if not isinstance(name, str):
+        raise mistake("tag", got=f"name of type {type(name).__name__}", expected="tag(x, name)")
     return jax.tree.map(lambda leaf: checkpoint_name(leaf, name), x)
 
 

@@ -278,8 +278,8 @@ def test_what_an_unrolled_stack_computes_once_keeps_its_bits(dtype):
             r"got a list as a part of a model.*chain\(\*parts\)",
         ),
         (
-            lambda: jnn.chain(jnn.dense).init(jax.random.key(0), jnp.ones(3)),
-            "in 0: dense: got features=.*, expected an integer >= 1",
+            lambda: jnn.residual(lambda x, y: x + y),
+            r"jnn: got <lambda>\(x, y\) as a part of a model, expected a Model or a function",
         ),
         (lambda: jnn.repeat(jnn.dense(2), 0), "repeat: got n=0, expected an integer >= 1"),
         (lambda: jnn.ensemble(jnn.dense(2), 1.5), "ensemble: got n=1.5"),
@@ -441,9 +441,12 @@ def test_params_of_another_kind_are_refused():
             many.apply(params, state, x)
 
 
-def test_a_layer_that_was_not_called_is_named():
-    with pytest.raises(jnn.JnnError, match="dense makes a model: call it with its settings first"):
-        jnn.chain(jnn.dense).init(jax.random.key(0), jnp.ones(3))
+@pytest.mark.parametrize("layer", [jnn.dense, jnn.layer_norm, jnn.conv])
+def test_a_layer_that_was_not_called_is_named(layer):
+    name = layer.__name__
+    message = rf"got {name}, which makes a model, .* Call it with its settings: {name}\(\.\.\.\)"
+    with pytest.raises(jnn.JnnError, match=message):
+        jnn.chain(jnn.dense(2), layer)
 
 
 def test_a_repeat_takes_the_float64_of_numpy_as_jax_does():

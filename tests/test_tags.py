@@ -381,6 +381,11 @@ def test_a_branch_in_a_scan_is_stacked():
     np.testing.assert_array_equal(values["sum"], [np.nan, 1.0, 2.0])
 
 
+def test_a_name_in_the_place_of_the_value_is_refused():
+    with pytest.raises(jnn.JnnError, match=r"tag: got name of type .*, expected tag\(x, name\)"):
+        tag("double", X)
+
+
 @pytest.mark.parametrize("look", [capture, lambda model: intervene(model, {})])
 def test_a_model_is_no_function(look):
     with pytest.raises(jnn.JnnError, match="got <Model dense, pointwise>, expected a function"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from jnn.cli.result_table import chosen_columns
 from jnn.cli.terminal import bold, dim
 from jnn.errors import mistake
 from jnn.files import replacing, write_text
-from jnn.runs.comparison import Comparison, Result
+from jnn.runs.comparison import Comparison, Result, differing
 from jnn.runs.comparison_text import caption, cells, csv_text, markdown
 from jnn.tables import table
 from jnn.wording import printable
@@ -87,10 +88,20 @@ def write_files(comparison: Comparison, outputs: Outputs) -> list[Path]:
 def _draw(comparison: Comparison, path: Path) -> None:
     from jnn.explain.results.over_seeds import over_seeds
 
-    measured = [
-        (row.settings, row.metrics[comparison.metric].values)
+    rows = [
+        (row, row.metrics[comparison.metric].values if row.metrics else ())
         for row in comparison.rows
-        if row.metrics
+    ]
+    drawn = [row for row, values in rows if any(map(math.isfinite, values))]
+    names = comparison.settings  # of a single one all, which tell it from those that are not drawn
+    if len(drawn) > 1:
+        names = differing([result for row in drawn for result in row.results])
+    measured = [
+        (
+            {name: row.settings[name] for name in names if name in row.settings},
+            [*values, *[math.nan] * row.unfinished],
+        )
+        for row, values in rows
     ]
     baselines = {
         name: values[comparison.metric]

@@ -25,7 +25,7 @@ from jnn.runs.run import Run
 from jnn.train.moments import kept_moments
 from jnn.train.preparation import Preparation
 from jnn.train.task import Task
-from jnn.wording import is_finite, metric_name, number
+from jnn.wording import is_finite, metric_name, number, sentence
 
 _ROUNDED = (
     "The run computed in {}, and this page computes in float32: its numbers may differ from those "
@@ -127,7 +127,7 @@ def _title(module: ModuleType, config: Any) -> str:
     about = getattr(module, "ABOUT", None) or About(module.__name__.rpartition(".")[2])
     names = [name for name in ("data", "target", "model") if getattr(config, name, None)]
     subject = ", ".join(str(getattr(config, name)).replace("_", " ") for name in names)
-    task = about.task.replace("_", " ").capitalize()
+    task = sentence(about.task.replace("_", " "))
     return f"{task}: {subject}" if subject else task
 
 

@@ -10,6 +10,7 @@ Everything is set on the figures and axes themselves: Matplotlib reads its globa
 while it draws, when they are the user's.
 """
 
+import re
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -42,7 +43,9 @@ METHODS = (ORANGE, BLUE, *SERIES[2:])
 """Those of lines of which the first is the model's."""
 DASHES = ("-", (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 
-LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
+LEFT_TO_RIGHT, NO_BREAK = "\N{LEFT-TO-RIGHT MARK}", "\N{NO-BREAK SPACE}"
+_MINUS = re.compile(r"(?<![\w.-])-(?=\.?\d)")
+"""A hyphen that is the sign of a number; those in dates and names are none."""
 MAGNITUDE = "viridis"
 SIGNED = LinearSegmentedColormap.from_list(
     "signed", ("#08457e", "#2f7ebc", "#9ecae9", "#ffffff", "#fdc38d", "#dc7317", "#7f3b08"), N=257
@@ -53,14 +56,16 @@ class PlainFigure(Figure):
     """A figure whose text is drawn literally, without formulas between dollar signs.
 
     The powers of ten at the ticks of a logarithmic axis, which Matplotlib writes itself, are the
-    only formulas. Letters that a text's font lacks are those of another installed font.
+    only formulas. Letters that a text's font lacks are those of another installed font. A number
+    below zero has a minus sign, as Matplotlib's ticks have.
     """
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw it, as Matplotlib does to show or save a figure."""
         for text in self.findobj(Text):
             family = families(text.get_text(), text.get_fontproperties())
-            text.set(parse_math=False, fontfamily=family)
+            written = _MINUS.sub("−", text.get_text())
+            text.set(text=written, parse_math=False, fontfamily=family)
         for ax in self.axes:
             for axis in (ax.xaxis, ax.yaxis):
                 for text in _powers_of_ten(axis):
@@ -119,10 +124,20 @@ def wrapped(text: str, width: float) -> str:
 
     A line that begins with a Hebrew or Arabic name is read from left to right as the others are.
     """
-    lines = textwrap.wrap(text, max(12, int(width / 0.1)))
     return "\n".join(
-        f"{LEFT_TO_RIGHT}{line}" if _is_right_to_left(line) else line for line in lines
+        f"{LEFT_TO_RIGHT}{line}" if _is_right_to_left(line) else line
+        for line in lines(text, max(12, int(width / 0.1)))
     )
+
+
+def lines(text: str, most: int) -> list[str]:
+    """``text`` in lines of at most so many letters, none of which begins with a per cent sign.
+
+    >>> lines("within the interval of 90 %", 25)
+    ['within the interval of', '90 %']
+    """
+    whole = textwrap.wrap(text.replace(" %", f"{NO_BREAK}%"), most)
+    return [line.replace(NO_BREAK, " ") for line in whole]
 
 
 def _is_right_to_left(line: str) -> bool:

@@ -119,9 +119,12 @@ def _what_it_is(path: Path) -> str:
 
 
 def _in_words(status: dict[str, Any], ended: bool) -> str:
-    """The state of a run, with its message. A run that was killed still says "running"."""
+    """The state of a run, with the first sentence of its message.
+
+    A run that was killed still says "running".
+    """
     state = str(status.get("state", "unknown"))
-    message = " ".join(str(status.get("message", "")).split())
+    message = " ".join(str(status.get("message", "")).split()).partition(". ")[0].removesuffix(".")
     if state == "running":
         state = "running, or killed"
     elif state == "done" and not ended:

@@ -89,7 +89,12 @@ def supervised(
         x = prepare(batch[inputs])
         x = augment(child_key(key, "augmentation"), x) if augment else x
         y, state = model.apply(params, state, x, key=child_key(key, "model"), train=True)
-        return jnp.mean(loss(y, scaled(batch[target]))), (state, {})
+        values, count = loss(y, scaled(batch[target])), len(batch[target])
+        if jnp.shape(values)[:1] != (count,):
+            got = f"a loss of shape {jnp.shape(values)} for a batch of {count}"
+            expected, remedy = "a loss of each example", "Take no mean in it."
+            raise mistake("supervised", got=got, expected=expected, remedy=remedy)
+        return jnp.mean(values), (state, {})
 
     def predict(params, state, batch):
         y, _ = model.apply(params, state, prepare(batch[inputs]))

@@ -225,7 +225,14 @@ def _checked(returned: Any, state: Any) -> Any:
                     got = f"a metric {name!r} of type {type(metric).__name__}"
                     raise mistake("objective", got=got, expected="a number")
             return returned
-    raise mistake("objective", got=f"{returned!r}"[:100], expected=expected, remedy=remedy)
+    raise mistake(
+        "objective", got=f"{_abstract(returned)!r}"[:100], expected=expected, remedy=remedy
+    )
+
+
+def _abstract(tree: Any) -> Any:
+    """The shapes and dtypes of traced arrays, in place of the tracers."""
+    return jax.tree.map(lambda leaf: getattr(leaf, "aval", leaf), tree)
 
 
 def _check_names(source: str, metrics: Mapping[str, Any], own: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import statistics
 
 import pytest
@@ -22,7 +23,7 @@ def made(out, *, experiment="straight_line", rmse=0.1, metric="test/rmse", **con
             run.metrics.write(5, {"validation/rmse": 0.3})
             run.metrics.write(8, {"validation/rmse": 0.2})
             if rmse is None:
-                raise Diverged("the loss is nan at step 8.")
+                raise Diverged("the loss is nan at step 8. The gradient was inf. Lower the rate.")
             run.kept = {**KEPT, "step": 8, "value": 0.2}
             counts = {"name": metric, "direction": "lowest"}
             metrics = {metric: rmse, "test/r2": 0.5}
@@ -58,7 +59,7 @@ def test_compare_shows_what_differs_and_the_metrics_over_seeds(runs, capsys):
     assert "lower test/rmse is better" in out
     assert out.splitlines()[-2:] == [
         "Not done, so not counted:",
-        "  runs/lost  diverged: the loss is nan at step 8.",
+        "  runs/lost  diverged: the loss is nan at step 8",
     ]
     assert err == ""
     assert sorted(runs.rglob("*")) == before
@@ -79,9 +80,19 @@ def test_compare_writes_files_only_where_asked_to(runs, capsys):
     report = json.loads(out)
     assert report["rows"][0]["metrics"]["test/rmse"]["values"] == SCORES[0.01]
     assert report["unfinished"] == [
-        {"run": str(runs / "lost"), "state": "diverged: the loss is nan at step 8."}
+        {"run": str(runs / "lost"), "state": "diverged: the loss is nan at step 8"}
     ]
     assert report["baselines"] == {"mean": {"test/rmse": 1.0}}
+
+
+def test_labels_of_a_picture_have_the_settings_that_differ_in_it(folder):
+    made(folder / "a", model="line")
+    made(folder / "b", model="parabola")
+    made(folder / "c", learning_rate=9.0, rmse=None)
+    for runs, labels in ("abc", {"model line", "model parabola"}), ("ac", {"learning_rate 0.1"}):
+        assert main(["compare", *runs, "--picture", "a.svg"]) == 0
+        comments = re.findall("<!-- (.*) -->", (folder / "a.svg").read_text())
+        assert {text for text in comments if text.startswith(("model", "learning"))} == labels
 
 
 def test_another_metric_may_be_chosen(runs, capsys):

@@ -235,6 +235,14 @@ def test_the_core_does_not_load_matplotlib_and_wording_and_tables_not_even_jax()
     subprocess.run(command, check=True, timeout=120)
 
 
+def test_numbers_below_zero_have_a_minus_sign_and_names_their_hyphens():
+    figure, axes = style.panels(width=9, height=2)
+    axes[0, 0].text(0, 0, "rank correlation -0.08, from -.5; 2026-11-30, 1e-05, GPT-2, --lr -1")
+    figure.draw_without_rendering()
+    text = axes[0, 0].texts[0].get_text()
+    assert text == "rank correlation −0.08, from −.5; 2026-11-30, 1e-05, GPT-2, --lr −1"
+
+
 @pytest.mark.parametrize(
     "figure",
     [

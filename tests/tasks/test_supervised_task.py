@@ -128,6 +128,16 @@ def test_of_pictures_the_target_alone_is_scaled():
     np.testing.assert_allclose(answer, task.preparation.target.mean)
 
 
+def test_a_loss_that_is_one_number_of_a_batch_is_refused():
+    x = np.ones((20, 3), np.float32)
+    splits = from_arrays({"features": x, "target": x})
+    loss = lambda y, t: jax.numpy.mean((y - t) ** 2)
+    task = supervised(jnn.dense(3), splits, target="target", loss=loss, batch_size=8)
+    message = r"supervised: got a loss of shape \(\) for a batch of 8, expected a loss of each exam"
+    with pytest.raises(JnnError, match=message):
+        train(task, TrainingConfig(epochs=1), seed_key(0), quiet=True)
+
+
 def test_a_loss_that_is_no_function_is_refused():
     with pytest.raises(JnnError, match="got loss='mse', expected a function of outputs and target"):
         supervised(jnn.dense(2), None, loss="mse")

@@ -232,7 +232,7 @@ def test_parts_count_by_the_weight_that_the_objective_gives(float64, real):
     ("change", "message"),
     [
         (lambda loss, state: loss, "objective: got .* expected a scalar loss and a tuple of the"),
-        (lambda loss, state: (loss, {}), "objective: got .* expected a scalar loss and a tuple"),
+        (lambda loss, state: (loss, {}), r"objective: got \(ShapedArray\(float32\[\]\), {}\), exp"),
         (lambda loss, state: (loss, (state, None)), "objective: got .* and a dict of metrics"),
         (lambda loss, state: (loss[None], (state, {})), r"got a loss of shape \(1,\) and dtype fl"),
         (lambda loss, state: (loss + 0j, (state, {})), "dtype complex64, expected a real scalar"),
@@ -250,6 +250,22 @@ def test_an_objective_that_returns_something_else_is_refused(data, change, messa
     optimizer = optax.sgd(0.1)
     with pytest.raises(JnnError, match=message):
         make_step(other, optimizer, accumulate=accumulate)(start(optimizer), data)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: make_step(MODEL, optax.sgd(0.1)), "make_step: got an objective of type Model, ex"),
+        (lambda: make_step(objective, 0.1), "make_step: got an optimizer of type float, expected"),
+        (
+            lambda: init_train_state(seed_key(0), optax.sgd(0.1), MODEL, jnp.ones(3)),
+            "init_train_state: got an optimizer of type Model, expected one of Optax",
+        ),
+    ],
+)
+def test_what_is_no_objective_and_no_optimizer_is_refused(make, message):
+    with pytest.raises(JnnError, match=message):
+        make()
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

@@ -85,9 +85,7 @@ def chosen_metric(results: Sequence, wanted: str | None) -> str:
     from jnn.runs.comparison import first_of_test, shared_metrics
 
     if len(results) < 2 or not any(result.metrics for result in results):
-        first = lambda text: text.partition(". ")[0].removesuffix(".")
-        state = lambda result: f"{Path(result.folder).name} is {first(result.state)}"
-        states = "; ".join(map(state, results))
+        states = "; ".join(f"{Path(result.folder).name} is {result.state}" for result in results)
         raise mistake(
             "jnn compare",
             got=f"nothing to compare: {states}",

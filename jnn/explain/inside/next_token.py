@@ -93,7 +93,7 @@ def _bars(ax: Axes, model: np.ndarray, adjusted: np.ndarray) -> None:
     for i, p in enumerate(adjusted):
         end = max(p, model[i]) + 0.03 * most
         colour = style.INK if p else style.QUIET
-        ax.text(end, i, f"{p:.1%}" if p else "—", va="center", fontsize=8, color=colour)
+        ax.text(end, i, f"{100 * p:.1f} %" if p else "—", va="center", fontsize=8, color=colour)
     ax.set(xlim=(0, 1.35 * most), xticks=[])
     ax.invert_yaxis()
     ax.spines["bottom"].set_visible(False)

@@ -111,10 +111,10 @@ def write_report(
         _reproduction(folder, summary),
         _settings(summary),
     ]
-    task = getattr(about, "task", "") or summary.get("experiment", "")
     body = "\n".join(part for part in parts if part)
     path = folder / "report.html"
-    write_text(path, html.page(title, task, result_in_words(metric, summary), body))
+    lead = result_in_words(metric, summary)
+    write_text(path, html.page(title, summary.get("experiment", ""), lead, body))
     return path
 
 

@@ -1,6 +1,5 @@
 """Errors of a classifier: the confusion matrix, the worst mistakes, the calibration."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -94,7 +93,7 @@ def _recalls(ax: Axes, recalls: np.ndarray, totals: np.ndarray) -> None:
     if k > FULL:
         return
     for i in range(k):
-        text = f"{recalls[i]:.1%}" if totals[i] else "none"
+        text = f"{100 * recalls[i]:.1f} %" if totals[i] else "none"
         ax.text(k - 0.3, i, text, ha="left", va="center", fontsize=8, color=style.QUIET)
     ax.text(k - 0.3, -0.75, "recall", ha="left", va="center", fontsize=8, color=style.QUIET)
 
@@ -137,7 +136,7 @@ def most_wrong(
     >>> images, p = np.zeros((2, 4, 4)), np.array([[0.2, 0.8], [0.1, 0.9]])
     >>> figure = most_wrong(images, np.array([0, 1]), p, ["cat", "dog"])
     >>> figure.axes[0].get_title(), figure.axes[0].get_xlabel()
-    ('dog (80%)', 'true: cat (20%)')
+    ('dog (80 %)', 'true: cat (20 %)')
     """
     labels, probabilities = _checked("most_wrong", labels, probabilities)
     images = style.displayable(images)
@@ -153,9 +152,10 @@ def most_wrong(
     wrong = np.flatnonzero(predicted != labels)
     chosen = wrong[np.argsort(of_truth[wrong], kind="stable")][:count]
 
-    answers = [f"{names[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})" for i in chosen]
-    truths = [f"true: {names[labels[i]]} ({of_truth[i]:.0%})" for i in chosen]
-    texts = [[textwrap.fill(text, NARROW) for text in kind] for kind in (answers, truths)]
+    p = 100 * probabilities
+    answers = [f"{names[predicted[i]]} ({p[i, predicted[i]]:.0f} %)" for i in chosen]
+    truths = [f"true: {names[labels[i]]} ({p[i, labels[i]]:.0f} %)" for i in chosen]
+    texts = [["\n".join(style.lines(text, NARROW)) for text in kind] for kind in (answers, truths)]
     more = sum(max((text.count("\n") for text in kind), default=0) for kind in texts)
     columns = min(6, max(1, len(chosen)))
     rows = max(1, -(-len(chosen) // columns))

@@ -11,7 +11,6 @@ from matplotlib.patheffects import withStroke
 from jnn.detection.center_points import Detections
 from jnn.errors import mistake
 from jnn.explain import style
-from jnn.wording import number
 
 COLUMNS = 4
 MOST_CLASSES = 30
@@ -41,7 +40,7 @@ def drawn_boxes(
     >>> truth["mask"] = np.array([[True]])
     >>> figure = drawn_boxes(np.zeros((1, 8, 8, 1)), detections, truth, ["cat"])
     >>> [text.get_text() for text in figure.axes[0].texts]
-    ['cat', 'cat 0.9']
+    ['cat', 'cat 0.90']
     """
     if not len(images) or not len(images) == len(detections.boxes) == len(truth["box"]):
         raise mistake(
@@ -69,7 +68,7 @@ def drawn_boxes(
             _rectangle(ax, box, DETECTED)
             if names:
                 name = classes[int(detections.labels[i, j])]
-                score = number(round(float(detections.scores[i, j]), 2))
+                score = f"{detections.scores[i, j]:.2f}"
                 _name(ax, (box[0], box[1]), f"{name} {score}", DETECTED, "bottom")
     return figure
 
@@ -173,6 +172,8 @@ def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray])
     if len(order) > MOST_CLASSES:
         order = order[~np.isnan(first[order])][-MOST_CLASSES:]
         title = f"The {len(order)} of {len(classes)} classes with the lowest average precision"
+        if not len(order):
+            title = f"Average precision: none of {len(classes)} classes has an object"
     names = [style.cut(classes[int(k)]) for k in order]
     figure, axes = style.panels(
         width=6.4, height=0.8 + 0.22 * (len(values) + 0.5) * len(names), title=title

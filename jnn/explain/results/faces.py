@@ -41,7 +41,7 @@ def nearest_faces(
     >>> labels, names = np.array([0, 0, 1]), ["Ann", "Bob"]
     >>> figure = nearest_faces(images, z @ z.T, labels, names, np.array([0]), count=2)
     >>> [text.get_text() for text in figure.axes[0].texts]
-    ['Ann', 'Ann 0.6', 'Bob 0']
+    ['Ann', 'Ann 0.60', 'Bob 0.00']
     """
     probes, labels, n = np.asarray(probes), np.asarray(labels), len(images)
     if cosines.shape != (n, n) or len(labels) != n or not 1 <= count < n or not len(probes):
@@ -58,7 +58,7 @@ def nearest_faces(
     colours = np.where(is_same, SAME, OTHER)
     colours[:, 0] = PLAIN
     name = lambda k: style.cut(names[int(labels[k])], LETTERS)
-    text = lambda probe, k: f"{name(k)} {number(round(float(cosines[probe, k]), 2))}"
+    text = lambda probe, k: f"{name(k)} {cosines[probe, k]:.2f}"
     texts = [[name(row[0]), *(text(row[0], k) for k in row[1:])] for row in indices]
     figure, axes = style.panels(
         width=1.05 * (count + 1),
@@ -91,7 +91,7 @@ def hardest_pairs(
     >>> figure.axes[1].get_title(loc="left")
     'Different people, highest similarity: 1 of 2 pairs'
     >>> [[text.get_text() for text in ax.texts] for ax in figure.axes]
-    [['Ann', 'Ann 0.5'], ['Ann', 'Bob 0.7']]
+    [['Ann', 'Ann 0.50'], ['Ann', 'Bob 0.70']]
     """
     both_kinds = pairs.same.any() and not pairs.same.all()
     fitting = len(scores) == len(pairs.same) and len(labels) == len(images)
@@ -115,7 +115,7 @@ def hardest_pairs(
         hardest = ordered[:count]
         rows = np.stack([pairs.first[hardest], pairs.second[hardest]])
         above, below = ([style.cut(names[int(labels[k])], LETTERS) for k in row] for row in rows)
-        cosines = [number(round(float(score), 2)) for score in scores[hardest]]
+        cosines = [f"{score:.2f}" for score in scores[hardest]]
         texts = [above, [f"{name} {cosine}" for name, cosine in zip(below, cosines, strict=True)]]
         _montage(ax, images[rows], np.full(rows.shape, colour), texts)
         style.caption(ax, f"{title}: {len(hardest)} of {len(ordered):,} pairs")

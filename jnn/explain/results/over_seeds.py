@@ -47,8 +47,8 @@ def over_seeds(
     title says so.
 
     Learning rates, and settings that are all positive and of more than one order of magnitude, have
-    a logarithmic axis. Means are of the seeds whose value is finite. Raises `JnnError` where no
-    value is finite.
+    a logarithmic axis. Means are of the seeds whose value is finite, and the title says how many
+    are not. Raises `JnnError` where no value is finite.
 
     >>> rows = [({"learning_rate": 0.1}, [2.0, 4.0]), ({"learning_rate": 0.01}, [1.0])]
     >>> over_seeds("test/loss", rows, lowest=True).axes[0].lines[0].get_ydata()
@@ -67,6 +67,9 @@ def over_seeds(
     }
     direction = f" ({better(lowest)})" if lowest is not None else ""
     title = f"{sentence(metric_name(metric))}{direction}: mean and single seeds"
+    runs, finite_runs = (sum(len(values) for _, values in which) for which in (rows, drawn))
+    if finite_runs < runs:
+        title += f"; without {runs - finite_runs:,} of {runs:,} runs, which have no finite value"
     x = _numeric_setting(drawn)
     if x is None:
         return _dots(metric, drawn, finite_baselines, lowest, title)
@@ -185,8 +188,7 @@ def _scatter(ax: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> N
 
 
 def _label(settings: Mapping[str, Any], without: str = "") -> str:
-    """The settings in one line, as a user types them; a single one without its name."""
-    texts = {name: setting(value) for name, value in settings.items() if name != without}
-    if len(texts) == 1:
-        return next(iter(texts.values()))
-    return ", ".join(f"{name} {text}" for name, text in texts.items())
+    """The settings in one line, as a user types them."""
+    return ", ".join(
+        f"{name} {setting(value)}" for name, value in settings.items() if name != without
+    )

@@ -110,4 +110,4 @@ def _difference(first: np.ndarray, second: np.ndarray) -> str:
 
 def _direction(stock: ReturnForecasts, name: str) -> str:
     share, low, high = stock.direction(name)
-    return f"{share:.1%} ({low:.0%} to {high:.0%})"
+    return f"{100 * share:.1f} % ({100 * low:.0f} to {100 * high:.0f} %)"

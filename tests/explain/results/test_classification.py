@@ -28,7 +28,7 @@ def test_confusion_shows_each_count_in_its_cell_and_the_recalls():
     cells = {text.get_position(): text.get_text() for text in ax.texts}
     assert all(cells[j, i] == str(matrix[i, j]) for i in range(K) for j in range(K) if matrix[i, j])
     recalls = sklearn.metrics.recall_score(LABELS, PREDICTED, average=None)
-    assert [cells[K - 0.3, i] for i in range(K)] == [f"{recall:.1%}" for recall in recalls]
+    assert [cells[K - 0.3, i] for i in range(K)] == [f"{100 * recall:.1f} %" for recall in recalls]
     assert (
         [label.get_text() for label in ax.get_yticklabels()]
         == NAMES
@@ -45,7 +45,7 @@ def test_confusion_is_blue_where_right_and_orange_where_wrong_in_proportion():
 def test_weighted_counts_are_divided_by_their_sum():
     ax = confusion(np.array([[0.25, 0.25], [0.0, 0.0]])).axes[0]
     texts = [text.get_text() for text in ax.texts]
-    assert texts == ["0.25", "0.25", "50.0%", "none", "recall"]
+    assert texts == ["0.25", "0.25", "50.0 %", "none", "recall"]
 
 
 def test_large_counts_have_all_digits_within_their_cells():
@@ -97,8 +97,9 @@ def test_most_wrong_are_the_mistakes_with_the_greatest_loss():
     worst = sorted(range(N), key=lambda i: -loss[i])[:5]
     for ax, i in zip(figure.axes, worst, strict=True):
         assert_allclose(ax.images[0].get_array(), images[i])
-        assert ax.get_title() == f"{NAMES[PREDICTED[i]]} ({PROBABILITIES[i].max():.0%})"
-        assert ax.get_xlabel() == f"true: {NAMES[LABELS[i]]} ({PROBABILITIES[i, LABELS[i]]:.0%})"
+        assert ax.get_title() == f"{NAMES[PREDICTED[i]]} ({100 * PROBABILITIES[i].max():.0f} %)"
+        p = 100 * PROBABILITIES[i, LABELS[i]]
+        assert ax.get_xlabel() == f"true: {NAMES[LABELS[i]]} ({p:.0f} %)"
     title = figure.get_suptitle().replace("\n", " ")
     assert title.startswith(f"Misclassified: {np.sum(PREDICTED != LABELS)} of 300; the 5 with ")
 

@@ -43,7 +43,7 @@ def test_true_and_found_boxes_are_drawn_where_they_are():
             FOUND.boxes[i, FOUND.scores[i] >= 0.5],
         )
         assert_allclose(ax.images[0].get_array(), IMAGES[i])
-    assert [text.get_text() for text in axes[0].texts] == ["cat", "dog 0.9"]
+    assert [text.get_text() for text in axes[0].texts] == ["cat", "dog 0.90"]
     assert (
         not detection.drawn_boxes(IMAGES, FOUND, TRUTH, ["cat", "dog"], names=False).axes[0].texts
     )
@@ -82,6 +82,13 @@ def test_of_many_classes_those_with_the_lowest_precision_are_drawn():
     count = f"{detection.MOST_CLASSES} of 200"
     assert figure.get_suptitle() == f"The {count} classes with the lowest average precision"
     assert figure.get_figheight() < 20
+
+
+def test_many_classes_without_an_object_have_a_title_that_says_so():
+    names, precision = [f"class {k}" for k in range(200)], np.full(200, np.nan)
+    figure = detection.precision_by_class(names, {"clean": precision})
+    assert figure.get_suptitle() == "Average precision: none of 200 classes has an object"
+    figure.draw_without_rendering()
 
 
 def test_the_hottest_maps_lie_over_the_image():

@@ -19,7 +19,8 @@ def test_one_number_that_differs_is_the_axis_with_means_and_seeds():
     assert points(seeds) == [(0.01, 0.8), (0.01, 1.0), (0.1, 0.5), (0.1, 0.7)]
     assert list(baseline.get_ydata()) == [0.75, 0.75]
     assert figure.axes[0].get_xscale() == "log"
-    assert figure.get_suptitle() == "Test accuracy (higher is better): mean and single seeds"
+    title = figure.get_suptitle().replace("\n", " ")
+    assert title.endswith("single seeds; without 1 of 5 runs, which have no finite value")
 
 
 def test_other_settings_make_a_line_each():
@@ -29,7 +30,10 @@ def test_other_settings_make_a_line_each():
         for width in (4, 8)
     ]
     ax = over_seeds("test/loss", rows, lowest=True).axes[0]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mlp", "cnn"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "model mlp",
+        "model cnn",
+    ]
     assert ax.get_xscale() == "linear"
 
 
@@ -38,7 +42,7 @@ def test_other_settings_make_a_line_each():
     [
         (
             [({"model": "mlp"}, [0.3, 0.5]), ({"model": "cnn"}, [0.1])],
-            ["cnn", "baseline svm", "mlp"],
+            ["model cnn", "baseline svm", "model mlp"],
         ),
         (
             [({"width": 4, "rate": 0.1}, [0.3]), ({"width": 8, "rate": 0.2}, [0.1])],
@@ -72,8 +76,19 @@ def test_of_many_configs_the_best_are_drawn_with_all_baselines(lowest, which):
 def test_without_a_direction_configs_keep_their_order():
     rows = [({"model": name}, [value]) for name, value in (("a", 0.3), ("b", 0.1), ("c", 0.2))]
     figure = over_seeds("test/loss", rows, lowest=None)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b", "c"]
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["model a", "model b", "model c"]
     assert "better" not in figure.get_suptitle()
+
+
+def test_a_config_without_a_finite_value_is_told_of():
+    rows = [({"rate": 0.1}, [0.3, 0.5]), ({"rate": 9.0}, [float("nan"), None])]
+    figure = over_seeds("test/loss", rows, lowest=True)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["rate 0.1"]
+    assert figure.get_suptitle().replace("\n", " ") == (
+        "Test loss (lower is better): mean and single seeds; "
+        "without 2 of 4 runs, which have no finite value"
+    )
 
 
 def test_nothing_finite_is_refused():
