@@ -378,19 +378,6 @@ def test_what_cannot_be_watched_is_refused(options, message):
         train(**{"epochs": 1} | options)
 
 
-def test_what_is_no_train_state_and_no_feed_is_refused():
-    train_state, step = started()
-    message = "fit: got a train state of type tuple, expected a TrainState. jnn.train.init_train_"
-    with pytest.raises(JnnError, match=message):
-        fit(step, (train_state.params, {}), in_memory(DATA, 8), epochs=1)
-    message = "fit: got a feed of type dict, expected a Feed. jnn.train.in_memory and"
-    with pytest.raises(JnnError, match=message):
-        fit(step, train_state, DATA, epochs=1)
-    message = "training data: got a ndarray, expected arrays by name, as in"
-    with pytest.raises(JnnError, match=message):
-        in_memory(DATA["x"], 8)
-
-
 def test_a_metric_of_the_objective_that_is_no_number_is_refused():
     def several(params, state, batch, key):
         loss, (state, _) = objective(params, state, batch, key)

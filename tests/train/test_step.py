@@ -252,22 +252,6 @@ def test_an_objective_that_returns_something_else_is_refused(data, change, messa
         make_step(other, optimizer, accumulate=accumulate)(start(optimizer), data)
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: make_step(MODEL, optax.sgd(0.1)), "make_step: got an objective of type Model, ex"),
-        (lambda: make_step(objective, 0.1), "make_step: got an optimizer of type float, expected"),
-        (
-            lambda: init_train_state(seed_key(0), optax.sgd(0.1), MODEL, jnp.ones(3)),
-            "init_train_state: got an optimizer of type Model, expected one of Optax",
-        ),
-    ],
-)
-def test_what_is_no_objective_and_no_optimizer_is_refused(make, message):
-    with pytest.raises(JnnError, match=message):
-        make()
-
-
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize(
     "name",
