@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
 
@@ -89,6 +89,19 @@ def metric_name(metric: str) -> str:
 def sentence(text: str) -> str:
     """The text with a capital first letter, the others as they are."""
     return text[:1].upper() + text[1:]
+
+
+def title_of(task: str, setting: Callable[[str], Any]) -> str:
+    """The title of a run: its task, and the data, the target and the model that it names.
+
+    ``setting(name)`` is a value, or None.
+
+    >>> title_of("image_classification", {"data": "fashion_mnist", "model": "cnn"}.get)
+    'Image classification: fashion mnist, cnn'
+    """
+    values = filter(None, map(setting, ("data", "target", "model")))
+    subject = ", ".join(str(value).replace("_", " ") for value in values)
+    return sentence(task.replace("_", " ")) + (f": {subject}" if subject else "")
 
 
 def lowest_is_best(direction: str | None) -> bool | None:

@@ -59,7 +59,7 @@ def ready_of_many(init: Callable, logits_of: Callable, x, label, members: int = 
     these are not finite, the first leaf that is not, and the end of the program there.
     """
     optimizer = optax.adam(works.LEARNING_RATE)
-    held = jax.jit(lambda key: _with_state(optimizer, init(key)))(jax.random.key(0))
+    _, held, x, label = _prepared(init, logits_of, x, label, members)
     order = jnp.zeros((MOST_STEPS, len(x)), int)
     loss_of = loss_by(logits_of)
 
@@ -83,7 +83,7 @@ def ready_of_many(init: Callable, logits_of: Callable, x, label, members: int = 
         goes_on = lambda carry: carry[1] & (carry[2] < count)
         return lax.while_loop(goes_on, one, (held, True, 0, rows))
 
-    many, x, label = jax.jit(many, donate_argnums=0), jnp.asarray(x), jnp.asarray(label)
+    many = jax.jit(many, donate_argnums=0)
     return lambda: many.lower(held, x, label, order, 1).compile()
 
 

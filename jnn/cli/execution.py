@@ -86,13 +86,11 @@ def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[A
     from jnn.explain.page.report import write_report
     from jnn.runs import About
     from jnn.runs.figures import laid_out
-    from jnn.wording import sentence
+    from jnn.wording import title_of
 
     keep_lab(run)
     about = About(**{"task": listing.name, **listing.about})
-    names = [name for name in ("data", "target", "model") if run.config.get(name)]
-    subject = ", ".join(str(run.config[name]).replace("_", " ") for name in names)
-    title = sentence(about.task.replace("_", " ")) + (f": {subject}" if subject else "")
+    title = title_of(about.task, run.config.get)
     with laid_out(section.figure for section in sections):
         for section in sections:
             if hasattr(section.figure, "savefig"):

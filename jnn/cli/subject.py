@@ -25,7 +25,7 @@ from jnn.runs.run import Run
 from jnn.train.moments import kept_moments
 from jnn.train.preparation import Preparation
 from jnn.train.task import Task
-from jnn.wording import is_finite, metric_name, number, sentence
+from jnn.wording import is_finite, metric_name, number, title_of
 
 _ROUNDED = (
     "The run computed in {}, and this page computes in float32: its numbers may differ from those "
@@ -125,10 +125,7 @@ def _batch(task: Task) -> Any:
 
 def _title(module: ModuleType, config: Any) -> str:
     about = getattr(module, "ABOUT", None) or About(module.__name__.rpartition(".")[2])
-    names = [name for name in ("data", "target", "model") if getattr(config, name, None)]
-    subject = ", ".join(str(getattr(config, name)).replace("_", " ") for name in names)
-    task = sentence(about.task.replace("_", " "))
-    return f"{task}: {subject}" if subject else task
+    return title_of(about.task, lambda name: getattr(config, name, None))
 
 
 def _curves(folder: Path, summary: Mapping[str, Any]) -> dict[str, list[tuple[int, float]]]:
