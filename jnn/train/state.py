@@ -77,6 +77,33 @@ def check_optimizer(caller: str, optimizer: Any) -> None:
         )
 
 
+def check_optimizer_state(caller: str, optimizer: Any, train_state: TrainState) -> None:
+    """Refuse the train state of another optimizer, which some take without a word."""
+    state = train_state.optimizer_state
+    expected = jax.eval_shape(optimizer.init, train_state.params)
+    if jax.tree.structure(state) != jax.tree.structure(expected):
+        raise mistake(
+            caller,
+            got=f"a train state whose optimizer keeps {_kept(state)}",
+            expected=f"one of its own optimizer, which keeps {_kept(expected)}",
+            remedy="Make the train state by init_train_state, with this optimizer.",
+        )
+
+
+def _kept(state: Any) -> str:
+    """The names of all that an optimizer keeps.
+
+    >>> _kept(optax.adam(1e-3).init({"bias": jnp.zeros(3)}))
+    'ScaleByAdamState, EmptyState'
+    """
+    return ", ".join(_names(state)) or "nothing"
+
+
+def _names(state: Any) -> list[str]:
+    inner = [name for part in state for name in _names(part)] if isinstance(state, tuple) else []
+    return [type(state).__name__, *inner] if hasattr(state, "_fields") else inner
+
+
 def init_train_state(
     key: jax.Array,
     model: Model,

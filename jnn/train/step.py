@@ -23,7 +23,7 @@ from jnn.placement import on_one_cpu, with_examples
 from jnn.precision import wide
 from jnn.threefry import on_host
 from jnn.train.devices import check_divided, check_in_a_row, cut, over
-from jnn.train.state import LossScale, TrainState, check_optimizer
+from jnn.train.state import LossScale, TrainState, check_optimizer, check_optimizer_state
 from jnn.train.weights import WEIGHT, divided, weighted, weighted_mean
 
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
@@ -106,6 +106,7 @@ def make_step(
     update = optax.with_extra_args_support(optimizer).update
 
     def step(train_state: TrainState, batch: Any):
+        check_optimizer_state("make_step", optimizer, train_state)
         divide = functools.partial(over, mesh) if mesh else None
         (loss, (state, metrics)), gradient = loss_and_gradient(
             objective, train_state, batch, accumulate=accumulate, divide=divide

@@ -318,6 +318,29 @@ def test_an_optimizer_that_was_not_called_is_refused():
         make_step(jnn.dense(2), optax.sgd(0.1))
 
 
+SGD, ADAM = optax.sgd(0.1), optax.adam(0.1)
+DECAYING = optax.sgd(optax.linear_schedule(0.1, 0.0, 9))
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "kept"),
+    [
+        (SGD, ADAM, "ScaleByAdamState, EmptyState, expected one .* which keeps EmptyState, Empty"),
+        (ADAM, SGD, "EmptyState, EmptyState, expected one .* which keeps ScaleByAdamState"),
+        (
+            DECAYING,
+            SGD,
+            "EmptyState, EmptyState, expected one .* keeps EmptyState, ScaleBySchedule",
+        ),
+    ],
+)
+def test_the_train_state_of_another_optimizer_is_refused(data, own, other, kept):
+    with pytest.raises(
+        JnnError, match=f"make_step: got a train state whose optimizer keeps {kept}"
+    ):
+        make_step(objective, own)(start(other), data)
+
+
 def test_what_is_no_model_and_no_example_is_refused():
     key, optimizer = seed_key(0), optax.sgd(0.1)
     with pytest.raises(JnnError, match=r"got an array of shape \(\) as a part of a model"):
