@@ -1,6 +1,6 @@
 """The products and convolutions of a training step, each in a program of its own: the time that a
 step would take if all else took none, at the rate that XLA has for their shapes. Those of writing
-are in one program, for they are short: what they take is the time in which all weights are read.
+are in one program, for they are short: it takes the time to read all weights and the cache.
 """
 
 import collections
@@ -15,6 +15,7 @@ from jax.extend import core
 from benchmarks import works
 from benchmarks.peers.of_jnn import NETWORKS, decoder, objective_of
 from jnn._jaxprs import bind
+from jnn.decoding.generate import LONGEST_STAGE
 from jnn.layers.dense import linear
 from jnn.train import compiler_options
 
@@ -37,26 +38,40 @@ def alone(name: str) -> Callable[[], Any]:
 
 
 def of_writing(batch: int) -> Callable[[], Any]:
-    """The products of `of_jnn.write` with weights, for one token after the other.
+    """The products of `of_jnn.write`, for one token after the other: with weights and the cache.
 
     Each waits for the one before it, as in the model, so that none is computed once for all tokens.
     """
-    model = decoder(works.GPT_M, works.GPT_M.length + 1)
+    work = works.GPT_M
+    model = decoder(work, work.length + 1)
     params, _ = jax.jit(model.init)(jax.random.key(0), jnp.zeros(1, int))
-    blocks = [leaf for leaf in jax.tree.leaves(params["blocks"]) if leaf.ndim == 3]
-    kernels = [kernel for of_block in zip(*blocks, strict=True) for kernel in of_block]
+    kernels = [leaf for leaf in jax.tree.leaves(params["blocks"]) if leaf.ndim == 3]
+    blocks = list(zip(*kernels, strict=True))
+    heads = (batch * work.heads, work.width // work.heads)
+    stages = range(LONGEST_STAGE, work.length + 1, LONGEST_STAGE)
 
-    @jax.jit
-    def write(kernels):
-        def token(_, total):
+    def cache(capacity):
+        shape = (work.depth, 2, heads[0], capacity, heads[1])
+        return [tuple(block) for block in jax.random.normal(jax.random.key(0), shape)]
+
+    def token(_, total, blocks, cache):
+        for kernels, (k, v) in zip(blocks, cache, strict=True):
             for kernel in kernels:
                 y = linear(jnp.broadcast_to(total, (batch, kernel.shape[0])), kernel)
                 total = jnp.tanh(y[0, 0])
-            return total
+            q = jnp.broadcast_to(total, (heads[0], 1, heads[1]))
+            total = jnp.tanh((q @ jnp.swapaxes(k, -1, -2) @ v)[0, 0, 0])
+        return total
 
-        return jax.lax.fori_loop(0, works.GPT_M.length, token, jnp.float32(1))
+    @jax.jit
+    def write(blocks, caches):
+        total = jnp.float32(1)
+        for cache in caches:
+            one = partial(token, blocks=blocks, cache=cache)
+            total = jax.lax.fori_loop(0, LONGEST_STAGE, one, total)
+        return total
 
-    return lambda: write(kernels)
+    return partial(write, blocks, [cache(capacity) for capacity in stages])
 
 
 def _once(equation, *operands: jax.Array) -> jax.Array:
