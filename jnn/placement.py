@@ -77,6 +77,12 @@ def on_one_cpu() -> bool:
     return jax.default_backend() == "cpu" and jax.sharding.get_abstract_mesh().empty
 
 
+def is_for_mesh() -> bool:
+    """Whether a program is made for a mesh that XLA divides it over: see `jnn.sharding.within`."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return not mesh.empty and all(kind == AxisType.Auto for kind in mesh.axis_types)
+
+
 def _parts_of_a_batch() -> int:
     """Those of the mesh that layers know, 0 without one."""
     mesh = jax.sharding.get_abstract_mesh()

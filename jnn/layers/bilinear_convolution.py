@@ -7,7 +7,7 @@ again, with explicit transposes. Since it is bilinear, derivatives of every orde
 
 ``jax.vmap`` over kernels, which JAX turns into a grouped convolution, is here a first axis of
 members, which a CPU runs one after the other. The form in which it computes one is chosen by
-geometry and processor, in ``convolution_forms.py``; GPUs and TPUs keep that of ``lax``.
+geometry and processor, in ``convolution_choice.py``; GPUs and TPUs keep that of ``lax``.
 
 Time of ``lax.conv_general_dilated`` over that of this primitive, value and both gradients, batch 32
 of 28x28, 3x3, float32, two cores with AVX-512 (``python -m benchmarks convolution`` and the other
@@ -35,15 +35,10 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import PartitionSpec
 
-from jnn.layers.convolution_forms import (
-    Geometry,
-    in_sequence,
-    is_for_mesh,
-    merge,
-    plain,
-    split,
-)
-from jnn.placement import varying_over
+from jnn.layers.axes import merge, split
+from jnn.layers.convolution_choice import in_sequence
+from jnn.layers.convolution_forms import Geometry, plain
+from jnn.placement import is_for_mesh, varying_over
 from jnn.sharding import BATCH
 
 

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
+from jnn.layers.axes import split
 from jnn.layers.checks import check_positive, element_mask, refuse_mask
-from jnn.layers.convolution_forms import split
 from jnn.layers.sliding_windows import Real, Windows, check_space, real_elements, windows
 from jnn.model import Model, no_params
 from jnn.precision import numerics

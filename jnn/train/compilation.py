@@ -5,7 +5,7 @@ import contextlib
 import jax
 import jaxlib.version
 
-from jnn.layers.convolution_forms import is_for_all_cores
+from jnn.layers.convolution_choice import is_for_all_cores
 
 ON_ALL_CORES = {
     "xla_cpu_experimental_ynn_fusion_type": (

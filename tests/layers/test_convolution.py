@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import jnn
-from jnn.layers import bilinear_convolution, convolution_forms
+from jnn.layers import bilinear_convolution, convolution_choice, convolution_forms
 from jnn.layers.bilinear_convolution import convolution
 from jnn.layers.convolution import conv, conv_transpose, depthwise_conv
 from jnn.layers.convolution_forms import Geometry
@@ -93,7 +93,7 @@ ONES, PADS = (1, 1), ((1, 1), (0, 1))
 SPECIAL = {
     "few channels": (Geometry((2, 1), PADS, ONES, (1, 2), 1), (2, 7, 8, 3), (3, 2, 3, 5)),
     "few features": (Geometry(ONES, PADS, ONES, (2, 1), 1), (2, 7, 5, 6), (3, 2, 6, 2)),
-    "small images": (Geometry((1, 2), PADS, (2, 1), ONES, 1), (2, 2, 3, 5), (3, 3, 5, 6)),
+    "small images": (Geometry((1, 2), PADS, (2, 1), ONES, 1), (2, 2, 3, 5), (3, 3, 5, 8)),
     "one output": (Geometry((3, 3), PADS, ONES, (1, 2), 1), (2, 4, 5, 3), (4, 3, 3, 5)),
     "one element": (
         Geometry((2, 1), ((3, 4), (2, 1)), ONES, (1, 2), 1),
@@ -113,9 +113,43 @@ SPECIAL = {
     ),
     "depthwise": (Geometry((1, 2), PADS, ONES, (2, 1), 3), (2, 37, 8, 3), (3, 2, 1, 6)),
     "groups, a sum": (Geometry((1, 2), PADS, ONES, (2, 1), 2), (2, 7, 8, 6), (1, 3, 3, 10)),
+    "exchanged": (
+        Geometry(ONES, PADS, ONES, ONES, 1),
+        (2, 6, 6, 4),
+        (3, 2, 4, 2),
+    ),
+    "groups": (Geometry((2, 1), PADS, ONES, ONES, 2), (2, 19, 8, 18), (3, 2, 9, 4)),
+    "volume": (
+        Geometry((1, 2, 1), ((1, 1), (0, 1), (0, 0)), (1, 1, 2), (1, 1, 1), 1),
+        (2, 4, 5, 3, 5),
+        (3, 2, 2, 5, 6),
+    ),
     "groups, pointwise": (Geometry((2, 1), PADS, ONES, ONES, 3), (2, 5, 4, 30), (1, 1, 10, 36)),
 }
 """Convolutions of which a CPU computes the value, or a gradient, in a form of its own."""
+
+
+FORMS = (
+    *("plain", "of_few_channels", "of_few_features", "of_small_images", "of_windows_apart"),
+    *("of_taps_apart", "of_elements_apart", "of_all_groups", "by_outputs", "in_chunks"),
+    *("_by_groups", "_by_slices", "_exchanged"),
+)
+
+
+def test_special_geometries_have_all_forms(monkeypatch):
+    """Value and gradients of all together: what is compared with JAX is each form."""
+    used, choose = set(), convolution_choice._form
+    known = {getattr(convolution_choice, name): name for name in FORMS}
+    note = lambda form: used.add(known.get(form, "of_all_groups")) or form
+    monkeypatch.setattr(convolution_choice, "_form", lambda *shapes: note(choose(*shapes)))
+    monkeypatch.setattr(convolution_choice, "instructions", lambda: {"avx2", "avx512f"})
+    for geometry, *shapes in SPECIAL.values():
+        loss = lambda x, kernel, geometry=geometry: jnp.sum(
+            jnp.sin(convolution(x, kernel, geometry))
+        )
+        program = jax.jit(jax.grad(loss, (0, 1)))
+        program.lower(*[jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes])
+    assert used == set(FORMS)
 
 
 def lax_convolution(x, kernel, geometry):
@@ -194,11 +228,11 @@ def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, nam
     geometry, *shapes = LARGE[name]
     rng, used = np.random.default_rng(0), []
     x, kernel = (jnp.asarray(rng.standard_normal(shape)) for shape in shapes)
-    gradient = convolution_forms._chunks
+    gradient = convolution_forms.in_chunks
     monkeypatch.setattr(convolution_forms, "LEAST_CHUNK", 2)  # several chunks
     monkeypatch.setattr(
-        convolution_forms,
-        "_form_of_gradient",
+        convolution_choice,
+        "_plain_or_chunks",
         lambda *shape: lambda *operands: used.append(1) or gradient(*operands),
     )
 
@@ -215,12 +249,12 @@ def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, nam
     ("instructions", "has_options", "batch", "features", "expected"),
     [
         ("avx2", False, 8, 64, "plain"),
-        ("avx2", False, 32, 64, "_chunks"),
-        ("avx2", False, 32, 16, "_chunks"),
+        ("avx2", False, 32, 64, "in_chunks"),
+        ("avx2", False, 32, 16, "in_chunks"),
         ("avx2", False, 32, 8, "_exchanged"),
         ("avx2", True, 32, 16, "_exchanged"),
         ("avx2", True, 32, 64, "plain"),
-        ("avx2 avx512f", False, 128, 64, "_chunks"),
+        ("avx2 avx512f", False, 128, 64, "in_chunks"),
         ("avx2 avx512f", False, 32, 16, "_exchanged"),
         ("avx2 avx512f", True, 128, 64, "plain"),
         ("", False, 128, 64, "plain"),
@@ -229,49 +263,49 @@ def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, nam
 def test_the_form_is_chosen_by_processor_options_and_sizes(
     monkeypatch, instructions, has_options, batch, features, expected
 ):
-    monkeypatch.setattr(convolution_forms, "instructions", lambda: frozenset(instructions.split()))
+    monkeypatch.setattr(convolution_choice, "instructions", lambda: frozenset(instructions.split()))
     monkeypatch.setattr(compilation, "compiler_options", lambda: {"an": "option"})
     geometry = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
     with compilation.lowering_for_all_cores() if has_options else contextlib.nullcontext():
-        form = convolution_forms._form((64, 28, 28, batch), (28, 28, batch, features), geometry)
-    assert form is getattr(convolution_forms, expected)
-    plain = convolution_forms._form((32, 28, 28, 16), (3, 3, 16, 64), geometry)
-    assert plain is convolution_forms.plain
+        form = convolution_choice._form((64, 28, 28, batch), (28, 28, batch, features), geometry)
+    assert form is getattr(convolution_choice, expected)
+    plain = convolution_choice._form((32, 28, 28, 16), (3, 3, 16, 64), geometry)
+    assert plain is convolution_choice.plain
 
 
 @pytest.mark.parametrize(
     ("x", "kernel", "groups", "padding", "expected"),
     [
         ((32, 28, 28, 64), (3, 3, 16, 64), 4, (0, 0), "_by_groups"),
-        ((32, 28, 28, 64), (3, 3, 1, 64), 64, (0, 0), "_of_few_channels"),
-        ((32, 28, 28, 16), (2, 2, 4, 16), 4, (0, 0), "_of_few_channels"),
+        ((32, 28, 28, 64), (3, 3, 1, 64), 64, (0, 0), "of_few_channels"),
+        ((32, 28, 28, 16), (2, 2, 4, 16), 4, (0, 0), "of_few_channels"),
         ((32, 28, 28, 16), (2, 2, 4, 40), 4, (0, 0), "_by_groups"),  # a sum of 16 terms, 10 times
         ((32, 28, 28, 128), (3, 3, 4, 128), 32, (0, 0), "_by_groups"),
-        ((32, 28, 28, 8), (3, 3, 1, 512), 8, (0, 0), "_of_few_channels"),
-        ((32, 28, 28, 96), (7, 7, 1, 96), 96, (0, 0), "_of_few_channels"),
-        ((32, 28, 28, 64), (1, 1, 8, 64), 8, (0, 0), "_of_few_channels"),
-        ((32, 28, 28, 3), (3, 3, 3, 64), 1, (0, 0), "_of_few_channels"),
-        ((32, 28, 28, 64), (3, 3, 64, 1), 1, (0, 0), "_of_few_features"),
+        ((32, 28, 28, 8), (3, 3, 1, 512), 8, (0, 0), "of_few_channels"),
+        ((32, 28, 28, 96), (7, 7, 1, 96), 96, (0, 0), "of_few_channels"),
+        ((32, 28, 28, 64), (1, 1, 8, 64), 8, (0, 0), "of_few_channels"),
+        ((32, 28, 28, 3), (3, 3, 3, 64), 1, (0, 0), "of_few_channels"),
+        ((32, 28, 28, 64), (3, 3, 64, 1), 1, (0, 0), "of_few_features"),
         ((32, 28, 28, 64), (3, 3, 64, 9), 1, (0, 0), "plain"),
         ((32, 28, 28, 8), (3, 3, 8, 8), 1, (0, 0), "plain"),
         ((32, 256, 256, 64), (3, 3, 64, 1), 1, (0, 0), "plain"),  # too many products
-        ((32, 2, 4, 64), (3, 3, 64, 64), 1, (1, 1), "_of_small_images"),
+        ((32, 2, 4, 64), (3, 3, 64, 64), 1, (1, 1), "of_small_images"),
         ((32, 3, 3, 64), (3, 3, 64, 64), 1, (1, 1), "plain"),
-        ((32, 2, 2, 64), (3, 3, 64, 64), 1, (2, 2), "_of_small_images"),
+        ((32, 2, 2, 64), (3, 3, 64, 64), 1, (2, 2), "of_small_images"),
         ((32, 2, 2, 64), (7, 7, 64, 64), 1, (6, 6), "plain"),  # 64 outputs see each 49 elements
-        ((32, 2, 2, 64), (3, 3, 64, 7), 1, (1, 1), "_of_few_features"),
-        ((32, 28, 28, 2), (5, 5, 2, 16), 1, (0, 0), "_of_few_channels"),
+        ((32, 2, 2, 64), (3, 3, 64, 7), 1, (1, 1), "of_few_features"),
+        ((32, 28, 28, 2), (5, 5, 2, 16), 1, (0, 0), "of_few_channels"),
         ((32, 28, 28, 2), (5, 5, 2, 17), 1, (0, 0), "plain"),  # a sum of 50 terms
-        ((32, 28, 28, 64), (1, 1, 64, 64), 1, (0, 0), "_of_windows_apart"),
-        ((32, 4, 4, 64), (4, 4, 64, 64), 1, (0, 0), "_of_taps_apart"),
-        ((64, 28, 28, 32), (28, 28, 32, 64), 1, (0, 0), "_of_taps_apart"),
-        ((32, 1, 1, 64), (4, 4, 64, 64), 1, (3, 3), "_of_elements_apart"),
+        ((32, 28, 28, 64), (1, 1, 64, 64), 1, (0, 0), "of_windows_apart"),
+        ((32, 4, 4, 64), (4, 4, 64, 64), 1, (0, 0), "of_taps_apart"),
+        ((64, 28, 28, 32), (28, 28, 32, 64), 1, (0, 0), "of_taps_apart"),
+        ((32, 1, 1, 64), (4, 4, 64, 64), 1, (3, 3), "of_elements_apart"),
         ((64, 28, 28, 16), (28, 28, 16, 8), 1, (1, 1), "_exchanged"),
         ((64, 30, 30, 16), (28, 28, 16, 8), 1, (0, 0), "plain"),
-        ((32, 28, 28, 16), (3, 3, 16, 8), 1, (0, 0), "_of_few_features"),
+        ((32, 28, 28, 16), (3, 3, 16, 8), 1, (0, 0), "of_few_features"),
         ((32, 28, 28, 16), (4, 4, 16, 8), 1, (0, 0), "plain"),
-        ((32, 28, 28, 16), (5, 5, 16, 4), 1, (0, 0), "_of_few_features"),
-        ((1, 30, 30, 64 * 32), (28, 28, 32, 64), 64, (0, 0), "_by_outputs"),
+        ((32, 28, 28, 16), (5, 5, 16, 4), 1, (0, 0), "of_few_features"),
+        ((1, 30, 30, 64 * 32), (28, 28, 32, 64), 64, (0, 0), "by_outputs"),
         ((2, 16, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_by_slices"),
         ((2, 1, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "plain"),  # no outputs
         ((2, 2, 2, 8), (4, 4, 8, 4), 1, (0, 0), "plain"),
@@ -281,7 +315,7 @@ def test_the_form_is_chosen_by_processor_options_and_sizes(
 def test_the_form_of_other_geometries(x, kernel, groups, padding, expected):
     ones = (1,) * (len(x) - 2)
     geometry = Geometry(ones, (padding,) * len(ones), ones, ones, groups)
-    assert convolution_forms._form(x, kernel, geometry) is getattr(convolution_forms, expected)
+    assert convolution_choice._form(x, kernel, geometry) is getattr(convolution_choice, expected)
     shapes = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, kernel)]
     y = jax.eval_shape(functools.partial(convolution, geometry=geometry), *shapes)
     assert y.shape == jax.eval_shape(lambda *ab: lax_convolution(*ab, geometry), *shapes).shape
@@ -291,8 +325,8 @@ def test_few_channels_are_a_longer_sum_with_options(monkeypatch):
     monkeypatch.setattr(compilation, "compiler_options", lambda: {"an": "option"})
     geometry = Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1), 1)
     with compilation.lowering_for_all_cores():
-        form = convolution_forms._form((32, 28, 28, 2), (5, 5, 2, 64), geometry)
-    assert form is convolution_forms._of_few_channels
+        form = convolution_choice._form((32, 28, 28, 2), (5, 5, 2, 64), geometry)
+    assert form is convolution_choice.of_few_channels
 
 
 @pytest.mark.parametrize(
@@ -340,8 +374,8 @@ def test_vmap_is_a_loop(float64, axes, groups):
 def test_few_groups_are_written_out_and_more_are_a_loop(float64, groups, is_loop):
     geometry = Geometry((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 2), groups)
     x, kernel = draw((2, 5, 4, 9 * groups)), draw((3, 2, 9, 10 * groups), seed=1)
-    form = convolution_forms._form(x.shape, kernel.shape, geometry)
-    assert form is convolution_forms._by_groups
+    form = convolution_choice._form(x.shape, kernel.shape, geometry)
+    assert form is convolution_choice._by_groups
     program = jax.jit(functools.partial(form, geometry=geometry)).lower(x, kernel)
     assert ("stablehlo.while" in program.as_text()) == is_loop
     expected = lax_convolution(x, kernel, geometry)
@@ -355,7 +389,7 @@ def test_grouped_and_in_sequence_agree(float64):
         x, kernel = draw((3, 2, 5, 4, 12)), draw((3, 3, 2, 12 // groups, 24), seed=1)
         grouped, in_sequence = (
             jax.jit(functools.partial(f, geometry=geometry))(x, kernel)
-            for f in (bilinear_convolution._grouped, convolution_forms.in_sequence)
+            for f in (bilinear_convolution._grouped, convolution_choice.in_sequence)
         )
         np.testing.assert_allclose(in_sequence, grouped, atol=FORWARD)
 

@@ -6,7 +6,7 @@ import jaxlib.version
 import numpy as np
 import pytest
 
-from jnn.layers import convolution_forms
+from jnn.layers import convolution_choice
 from jnn.layers.bilinear_convolution import convolution
 from jnn.layers.convolution_forms import Geometry
 from jnn.train.compilation import ON_ALL_CORES, compiler_options, lowering_for_all_cores
@@ -53,7 +53,7 @@ def test_the_function_stays_the_same(operands):
 @pytest.mark.parametrize("version", ["0.10.2", "0.12.0"])
 def test_the_gradient_to_a_kernel_is_one_convolution_where_options_are_given(monkeypatch, version):
     monkeypatch.setattr(jaxlib.version, "__version__", version)
-    monkeypatch.setattr(convolution_forms, "instructions", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(convolution_choice, "instructions", lambda: frozenset({"avx2"}))
     x, kernel = jnp.ones((128, 28, 28, 2)), jnp.ones((3, 3, 2, 16))
 
     def count() -> int:
