@@ -206,7 +206,7 @@ def _form_of_gradient(x, kernel, geometry):
     steps = geometry.strides + geometry.input_dilation + geometry.kernel_dilation
     is_single = max(steps) == geometry.groups == 1 and not is_for_mesh()
     is_covered = all(map(operator.le, space, window))  # by a gradient, where there is padding
-    is_wider = features <= min(N // 2, _most_features_to_exchange())
+    is_wider = _is_known([N]) and features <= min(N // 2, _most_features_to_exchange())
     if is_single and is_covered and is_wider:
         return _exchanged
     return _plain_or_chunks(kernel, geometry.groups)

@@ -562,9 +562,13 @@ def run(layer, x, **options):
     return layer.apply(*init(layer, x), x, **options)
 
 
-@pytest.mark.parametrize("window", [(1, 1), (3, 3)])
-def test_gradients_are_exported_for_batches_of_any_size(window):
-    layer, x = conv(5, window), draw((3, 6, 6, 4)).astype(np.float32)
+@pytest.mark.parametrize(
+    "layer",
+    [conv(5, (1, 1)), conv(5, (3, 3)), conv(5, (7, 7), padding=1)],
+    ids=["pointwise", "3x3", "few outputs of a large window"],
+)
+def test_gradients_are_exported_for_batches_of_any_size(layer):
+    x = draw((3, 6, 6, 4)).astype(np.float32)
     params, state = init(layer, x)
     loss = lambda params, x: jnp.sum(jnp.sin(layer.apply(params, state, x)[0]))
     gradient = jax.jit(jax.grad(loss, (0, 1)))
