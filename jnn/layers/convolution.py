@@ -16,7 +16,7 @@ from jnn.layers.checks import (
     element_mask,
     refuse_mask,
 )
-from jnn.layers.convolution_forms import Geometry
+from jnn.layers.convolution_forms import Geometry, output_sizes
 from jnn.layers.sliding_windows import (
     Windows,
     check_channels,
@@ -187,6 +187,8 @@ def conv_transpose(
     )
     rank = len(window.size)
     more = per_axis("conv_transpose", rank, "output_padding", output_padding, least=0)
+    padding = _transposed_pads(window, more)
+    geometry = Geometry((1,) * rank, padding, window.strides, window.dilation, 1)
 
     def init(key, x):
         check_space("conv_transpose", x, rank)
@@ -202,21 +204,15 @@ def conv_transpose(
         check_params("conv_transpose", params, kernel=(*window.size, None, features), bias=bias)
         kernel = params["kernel"]
         check_channels("conv_transpose", x, rank, kernel.shape[-2])
-        padding = _transposed_pads(window, more)
-        _check_not_empty(x.shape[-rank - 1 : -1], window, padding)
-        geometry = Geometry((1,) * rank, padding, window.strides, window.dilation, 1)
+        space = x.shape[-rank - 1 : -1]
+        _check_not_empty(space, tuple(output_sizes(space, window.size, geometry)))
         x, flipped = _from_the_start(x, mask, rank), jnp.flip(kernel, range(rank))
         return _over_leading_axes(x, flipped, params.get("bias"), geometry), state
 
     def follow(params, state, x, mask):
         if element_mask("conv_transpose", x, mask, space=rank) is None:
             return mask
-        (low, high), stride, span = (
-            *_transposed_pads(window, more),
-            window.strides[0],
-            window.spans[0],
-        )
-        number = lambda n: (n - 1) * stride + low + high + 2 - span
+        number = lambda n: output_sizes((n,), window.size, geometry)[0]
         _, length = real_part(mask)
         size = max(number(mask.shape[-1]), 0)
         return (places(size, length) < number(length)[..., None]) & (length > 0)[..., None]
@@ -224,11 +220,9 @@ def conv_transpose(
     return Model(init, apply, follow=follow)
 
 
-def _check_not_empty(space: tuple[int, ...], window: Windows, padding: tuple) -> None:
+def _check_not_empty(space: tuple[int, ...], sizes: tuple[int, ...]) -> None:
     """Refuse an input from which all outputs are cropped, or that has none."""
-    axes = zip(space, window.strides, padding, window.spans, strict=True)
-    sizes = tuple((n - 1) * s + low + high + 2 - span for n, s, (low, high), span in axes)
-    if any(n < 1 or size < 1 for n, size in zip(space, sizes, strict=True)):
+    if any(n < 1 for n in (*space, *sizes)):
         raise mistake(
             "conv_transpose",
             got=f"an input of size {space} and outputs of size {sizes}",

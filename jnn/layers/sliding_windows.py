@@ -108,7 +108,7 @@ def _is_integer(value, least):
 def pads(caller: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     """``(low, high)`` along each axis for an input of this size.
 
-    Raises `JnnError` if no window fits into the padded input.
+    Raises `JnnError` for an empty input, and if no window fits into the padded one.
     """
     spans = settings.spans
     if settings.padding == "SAME":
@@ -123,8 +123,11 @@ def pads(caller: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[
         result = tuple((span - 1, 0) for span in spans)
     else:
         result = ((0, 0),) * len(space) if isinstance(settings.padding, str) else settings.padding
+    if any(n < 1 for n in space):
+        expected = "one element at least along each axis of space"
+        raise mistake(caller, got=f"an input of size {space}", expected=expected)
     along_axes = zip(space, result, spans, strict=True)
-    if any(n < 1 or n + low + high < span for n, (low, high), span in along_axes):
+    if any(n + low + high < span for n, (low, high), span in along_axes):
         got = f"an input of size {space} and windows that span {spans}"
         raise mistake(
             caller,

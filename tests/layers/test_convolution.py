@@ -540,6 +540,10 @@ MISTAKES = {
         lambda: jnn.chain(conv(8, (9, 9), padding="VALID")).init(jax.random.key(0), SMALL),
         r"in 0: conv: .* size \(8, 8\)",
     ),
+    "empty": (
+        lambda: run(conv(8, (3,)), np.ones((2, 0, 3))),
+        r"conv: got an input of size \(0,\), expected one element at least along each axis",
+    ),
     "mask": (
         lambda: run(conv(8, (3,)), SMALL, mask=np.ones((8, 2), bool)),
         r"mask of shape \(8, 2\) .* expected \(2, 8, 8\)",
