@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jnn.checkpoints import Checkpoints
 from jnn.errors import mistake
@@ -24,7 +23,14 @@ from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, as_over, cut
 from jnn.train.loop import compiled
 from jnn.train.state import TrainState, seed_key
-from jnn.train.step import Objective, batches_key, leaf_names, loss_and_gradient, objective_key
+from jnn.train.step import (
+    Objective,
+    batches_key,
+    leaf_names,
+    loss_and_gradient,
+    objective_key,
+    updated,
+)
 from jnn.train.task import Task, Transfer, learning, start
 
 
@@ -154,17 +160,12 @@ def cause(task: Task, config: TrainingConfig, replayed: Replayed) -> Origin | No
     """
     before, batch = gathered((replayed.before, replayed.batch))
     optimizer, objective = learning(task, config)
-    update = optax.with_extra_args_support(optimizer).update
 
     def step(params):
         train_state = before._replace(params=params)
         (loss, (state, _)), gradient = _loss_and_gradient(objective, config, train_state, batch)
-        of_params = lambda params: objective(
-            params, before.state, batch, objective_key(train_state)
-        )[0]
-        seen = {"value": loss, "grad": gradient, "value_fn": of_params}
-        updates, _ = update(gradient, before.optimizer_state, params, **seen)
-        return loss, gradient, state, optax.apply_updates(params, updates)
+        new, _ = updated(objective, optimizer, train_state, batch, loss, gradient)
+        return loss, gradient, state, new
 
     return origin(step, before.params)
 

@@ -103,7 +103,6 @@ def make_step(
         expected = "a function (params, state, batch, key) -> loss, (state, metrics)"
         raise mistake("make_step", got=got, expected=expected)
     check_optimizer("make_step", optimizer)
-    update = optax.with_extra_args_support(optimizer).update
 
     def step(train_state: TrainState, batch: Any):
         check_optimizer_state("make_step", optimizer, train_state)
@@ -113,17 +112,10 @@ def make_step(
         )
         metrics = {name: value for name, value in metrics.items() if name != WEIGHT}
         squares = [_square(leaf, of_many=not guarded) for leaf in jax.tree.leaves(gradient)]
+        sound = jnp.isfinite(jnp.stack([loss, *squares]))
 
-        def value_fn(params):  # what line searches (lbfgs) ask for
-            return objective(params, train_state.state, batch, objective_key(train_state))[0]
-
-        seen = {"value": loss, "grad": gradient, "value_fn": value_fn}
-
-        def updated(before: TrainState, gradient) -> TrainState:
-            updates, optimizer_state = update(
-                gradient, before.optimizer_state, before.params, **seen
-            )
-            params = optax.apply_updates(before.params, updates)
+        def take(before: TrainState, gradient: Any) -> TrainState:
+            params, optimizer_state = updated(objective, optimizer, before, batch, loss, gradient)
             return before._replace(
                 params=params,
                 state=state,
@@ -132,27 +124,11 @@ def make_step(
                 step=before.step + 1,
             )
 
-        def take(before: TrainState, gradient):
-            new = updated(before, gradient)
-            good = finite_leaves(new.params)
-            names = ("params", "state", "average", "step")
-            chosen = lambda train_state: {name: getattr(train_state, name) for name in names}
-            # a select would be a copy of all params, a branch is one only where it is taken
-            kept = jax.lax.cond(
-                good.all(), lambda a, b: a, lambda a, b: b, chosen(new), chosen(before)
-            )
-            return new._replace(**kept), good
-
-        leave = lambda before, gradient: (before, _all_true(before.params))
-        sound, sound_state = jnp.isfinite(jnp.stack([loss, *squares])), finite_leaves(state)
         if guarded or train_state.loss_scale:
-            new, good = jax.lax.cond(
-                sound.all() & sound_state.all(), take, leave, train_state, gradient
-            )
+            new, good = _taken_if_finite(take, train_state, gradient, state, sound)
         else:
-            new, good = updated(train_state, gradient), _all_true(train_state.params)
-            sound_state = _all_true(state)
-        good = jnp.concatenate([sound, good, sound_state])
+            new = take(train_state, gradient)
+            good = jnp.concatenate([sound, _all_true((new.params, state))])
         own = {
             "loss": loss,
             "gradient_norm": jnp.sqrt(sum(squares)),
@@ -283,6 +259,56 @@ def _gradient(evaluate: Objective, parts: int) -> Callable:
         return (loss, (state, metrics)), divided(total, whole_weight)
 
     return gradient
+
+
+def updated(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    train_state: TrainState,
+    batch: Any,
+    loss: jax.Array,
+    gradient: Any,
+) -> tuple[Any, Any]:
+    """``params + optimizer(gradient)``, and the new state of the optimizer."""
+
+    def value_fn(params):  # what line searches (lbfgs) ask for
+        return objective(params, train_state.state, batch, objective_key(train_state))[0]
+
+    seen = {"value": loss, "grad": gradient, "value_fn": value_fn}
+    update = optax.with_extra_args_support(optimizer).update
+    params = train_state.params
+    updates, optimizer_state = update(gradient, train_state.optimizer_state, params, **seen)
+    return optax.apply_updates(params, updates), optimizer_state
+
+
+def _taken_if_finite(
+    take: Callable[[TrainState, Any], TrainState],
+    train_state: TrainState,
+    gradient: Any,
+    state: Any,
+    sound: jax.Array,
+) -> tuple[TrainState, jax.Array]:
+    """``take(train_state, gradient)`` where all is finite, else the train state as it was.
+
+    Also what is finite, counted as in `leaf_names`: ``sound`` says so of the loss and the gradient,
+    and stands first. The optimizer sees neither a gradient nor a state that is not finite.
+    """
+    names = ("params", "state", "average", "step")
+    chosen = lambda train_state: {name: getattr(train_state, name) for name in names}
+
+    def if_sound(before: TrainState, gradient: Any):
+        new = take(before, gradient)
+        good = finite_leaves(new.params)
+        # a select would be a copy of all params, a branch is one only where it is taken
+        kept = jax.lax.cond(good.all(), lambda a, b: a, lambda a, b: b, chosen(new), chosen(before))
+        return new._replace(**kept), good
+
+    leave = lambda before, gradient: (before, _all_true(before.params))
+    sound_state = finite_leaves(state)
+    new, good = jax.lax.cond(
+        sound.all() & sound_state.all(), if_sound, leave, train_state, gradient
+    )
+    return new, jnp.concatenate([sound, good, sound_state])
 
 
 def _averaged(train_state: TrainState, params: Any, decay: float) -> Any:
