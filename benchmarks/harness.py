@@ -7,6 +7,7 @@ round. Beside the time that passes stands the processor time, over all threads: 
 when others take the cores, but knows nothing of waiting.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -86,18 +87,15 @@ class Worker:
 def measure(name: str, workload: Workload, chosen: list[str], rounds: int) -> dict[str, Any]:
     """Times and ratios of the chosen ways, as JSON; what is unavailable is named."""
     workers, missing = {}, {}
-    try:
+    with contextlib.ExitStack() as running:
         for way in chosen:
             try:
-                workers[way] = Worker(name, way, workload.ways[way])
+                workers[way] = running.enter_context(Worker(name, way, workload.ways[way]))
             except UnavailableError as error:
                 missing[way] = str(error)
         if workload.tolerance is not None:
             _check_same({way: w.ready["result"] for way, w in workers.items()}, workload.tolerance)
         times, others = _rounds(workers, rounds)
-    finally:
-        for running in workers.values():
-            running.__exit__()
     reference = np.array(times[next(iter(times))])
     ways = {
         way: _summary(np.array(seconds), np.array(seconds) / reference)

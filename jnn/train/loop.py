@@ -186,24 +186,9 @@ def fit(
     ``jnn resume`` continues the run bit for bit. Raises `JnnError` where an earlier call has
     trained in this run, unless this one goes on from the ``train_state`` that it returned.
     """
-    if not callable(step):
-        got, expected = f"a step of type {type(step).__name__}", "a function, as make_step makes it"
-        raise mistake("fit", got=got, expected=expected)
-    check_type("fit", "train_state", train_state, TrainState, "init_train_state(...)")
-    check_type("fit", "feed", feed, Feed, "in_memory(arrays, batch_size)")
     counts = {"epochs": epochs, "patience": patience, "skip_bad": skip_bad}
     counts |= {"log_every": log_every or 0, "evaluate_every": evaluate_every or 0}
-    for name, value in counts.items():
-        check_integer("fit", name, value, least=0)
-    if patience and best is None:
-        raise mistake(
-            "fit",
-            got=f"patience={patience} and no best",
-            expected="the metric that patience applies to, such as best='validation/loss'",
-        )
-    if best is not None and evaluate is None:
-        got, expected = f"best={best!r} and no evaluate", "the function that returns this metric"
-        raise mistake("fit", got=got, expected=expected)
+    _check_arguments(step, train_state, feed, evaluate, best, counts)
     steps = epochs * feed.steps_per_epoch
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
     evaluate_every = evaluate_every or feed.steps_per_epoch
@@ -263,6 +248,33 @@ def fit(
         run.kept = kept_by(best, lowest, ledger.best_step, ledger.best)
     params, state = kept
     return Fitted(train_state, params, state, recorder.rows, ledger)
+
+
+def _check_arguments(
+    step: Step,
+    train_state: TrainState,
+    feed: Feed,
+    evaluate: Evaluate | None,
+    best: str | None,
+    counts: Mapping[str, int],
+) -> None:
+    """Refuse what is no step, train state, feed or count, and a metric that nothing measures."""
+    if not callable(step):
+        got, expected = f"a step of type {type(step).__name__}", "a function, as make_step makes it"
+        raise mistake("fit", got=got, expected=expected)
+    check_type("fit", "train_state", train_state, TrainState, "init_train_state(...)")
+    check_type("fit", "feed", feed, Feed, "in_memory(arrays, batch_size)")
+    for name, value in counts.items():
+        check_integer("fit", name, value, least=0)
+    if counts["patience"] and best is None:
+        raise mistake(
+            "fit",
+            got=f"patience={counts['patience']} and no best",
+            expected="the metric that patience applies to, such as best='validation/loss'",
+        )
+    if best is not None and evaluate is None:
+        got, expected = f"best={best!r} and no evaluate", "the function that returns this metric"
+        raise mistake("fit", got=got, expected=expected)
 
 
 def _few_steps(feed: Feed) -> str:

@@ -114,16 +114,15 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
             values = task.validate(*now)
             check_metrics("sweep", "validate", values, task.best, row)
             row |= values
-        if not task.best:  # the last params that are finite
-            new, old = (now, train_state.step), (member.kept, member.step)
-            kept, at = choose(row["train/finite"], new, old)
-            return Member(train_state, kept, member.best, at), row
-        value = row[task.best] * (1 if task.lowest else -1)
-        better = jnp.isfinite(value) & (value <= member.best)  # of equal ones the later, as in fit
-        # as in fit too, the last params where no value is finite
-        chosen = better | (jnp.isinf(member.best) & row["train/finite"])
-        kept, at = choose(chosen, (now, train_state.step), (member.kept, member.step))
-        return Member(train_state, kept, jnp.where(better, value, member.best), at), row
+        # the best params, as in fit: of equal ones the later, the last ones where none is the best
+        best, is_kept = member.best, row["train/finite"]
+        if task.best:
+            value = row[task.best] * (1 if task.lowest else -1)
+            is_better = jnp.isfinite(value) & (value <= best)
+            is_kept = is_better | (jnp.isinf(best) & is_kept)
+            best = jnp.where(is_better, value, best)
+        kept, at = choose(is_kept, (now, train_state.step), (member.kept, member.step))
+        return Member(train_state, kept, best, at), row
 
     return begin, epoch
 
