@@ -35,8 +35,8 @@ def batch_norm(
 
     ``axis_name``  an axis of ``jax.vmap`` or ``jax.shard_map`` to take statistics over too;
                    ``jax.jit`` with a sharded batch needs none
-    ``mask``       of shape ``x.shape[:-1]``: the statistics are those of the real elements;
-                   without one the state does not change, and with one its variance does not
+    ``mask``       of shape ``x.shape[:-1]``: the statistics are those of the real elements. Where
+                   there is none, the state stays as it is, and where there is one, its variance
 
     Statistics are computed in float32 at least, in two passes. Raises `JnnError` in training for a
     single value a feature, which has no variance, and for a mask of another shape, another D than

@@ -198,17 +198,15 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
     caller = "dot_product_attention"
     shapes = f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
     fits = (
-        q.ndim >= 3
+        q.ndim == k.ndim >= 3
         and k.shape[:-1] == v.shape[:-1]
         and q.shape[:-3] == k.shape[:-3]
-        and q.shape[-1] == k.shape[-1]
+        and q.shape[-1] == k.shape[-1] > 0
+        and k.shape[-2] > 0
     )
     if not fits or q.shape[-2] % k.shape[-2]:
-        raise mistake(
-            caller,
-            got=shapes,
-            expected="q (..., T, H, d), k (..., S, G, d), v (..., S, G, e), H a multiple of G",
-        )
+        sizes = "q (..., T, H, d), k (..., S, G, d), v (..., S, G, e)"
+        raise mistake(caller, got=shapes, expected=f"{sizes}, d > 0, H a multiple of G")
     if mask is not None:
         check_mask(caller, mask)
     logits = (*q.shape[:-3], q.shape[-2], q.shape[-3], k.shape[-3])

@@ -60,7 +60,7 @@ class Projections:
     def init(self, key: jax.Array, features: int, memory_features: int, dtype) -> Params:
         """Params for queries from ``features``, keys and values from ``memory_features``."""
         check_key(self.caller, key)
-        if self.head_features is None and features % self.heads:
+        if self.head_features is None and (features < 1 or features % self.heads):
             raise mistake(
                 self.caller,
                 got=f"{self.heads} heads for {features} features",

@@ -272,6 +272,22 @@ MISTAKES = {
         lambda: applied(attention(3)),
         r"attention: got 3 heads for 8 features, expected heads that divide the features",
     ),
+    "no features": (
+        lambda: applied(attention(2), X[..., :0]),
+        r"attention: got 2 heads for 0 features, expected heads that divide the features",
+    ),
+    "function, no features": (
+        lambda: dot_product_attention(*[jnp.ones((5, 2, 0))] * 2, jnp.ones((5, 2, 4))),
+        r"got q \(5, 2, 0\), .* d > 0",
+    ),
+    "function, no heads": (
+        lambda: dot_product_attention(jnp.ones((5, 2, 4)), *[jnp.ones((5, 0, 4))] * 2),
+        r"k \(5, 0, 4\), .* H a multiple of G",
+    ),
+    "function, one axis less": (
+        lambda: dot_product_attention(jnp.ones((5, 2, 4)), *[jnp.ones((2, 4))] * 2),
+        r"k \(2, 4\), .* expected q \(..., T, H, d\)",
+    ),
     "shared heads": (lambda: attention(4, key_value_heads=3), r"got heads=4 and key_value_heads=3"),
     "no heads": (lambda: attention(0), r"attention: got heads=0"),
     "mask shape": (
