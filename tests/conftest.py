@@ -40,8 +40,13 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import jax
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import references
+
+# A machine that has other work takes long for any example: that is no fault of the test.
+settings.register_profile("jnn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("jnn")
 
 # Tracing makes objects by the million, few of them garbage: to look for it takes a seventh of the
 # time.

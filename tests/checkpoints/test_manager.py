@@ -132,7 +132,7 @@ trees = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(tree=trees)
 def test_any_tree_comes_back(tmp_path_factory, tree):
     restored = restore(save(tmp_path_factory.mktemp("any"), 0, tree=lambda step: tree), tree)

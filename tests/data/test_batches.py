@@ -35,7 +35,7 @@ def epoch(key, number, size, batch_size):
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     size=SIZES,
     batch_size=st.sampled_from([1, 2, 7, 32]),
@@ -155,7 +155,7 @@ def test_impossible_batches_are_refused(size, batch_size):
             call(size, batch_size)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(size=SIZES, batch_size=st.integers(1, 400))
 def test_padded_batches_hold_every_example_once_with_weight(size, batch_size):
     x = np.random.default_rng(size).normal(size=(size, 2))

@@ -24,7 +24,7 @@ def padded(lengths, buckets):
     return sum(min(b for b in buckets if b >= n) for n in lengths)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=30), st.integers(1, 5))
 def test_no_other_buckets_pad_less(lengths, count):
     result = bucket_lengths(lengths, count)

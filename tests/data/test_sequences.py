@@ -11,7 +11,7 @@ from jnn.errors import JnnError
 SEQUENCES = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=30)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SEQUENCES, st.integers(0, 5))
 def test_padding_keeps_every_token_where_it_is_real(sequences, more):
     length = max(map(len, sequences)) + more
@@ -48,7 +48,7 @@ def first_fit(lengths, length):
     return rows
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SEQUENCES, st.integers(9, 20))
 def test_packing_is_first_fit_and_keeps_every_sequence_whole(sequences, length):
     packed = pack(sequences, length, value=-7)

@@ -12,7 +12,7 @@ def numbered(size, classes=3):
     return {"x": np.arange(size), "label": np.arange(size) % classes}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     size=st.integers(10, 200),
     test=st.floats(0.1, 0.6),

@@ -83,7 +83,7 @@ def test_strict_promotion_and_double_precision_are_kept():
     assert np.array_equal(single["tokens"], double["tokens"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(2, 60), st.data())
 def test_every_token_but_the_first_is_predicted_once_with_its_context(size, data):
     length = data.draw(st.integers(1, size - 1))

@@ -51,7 +51,7 @@ def test_special_tokens_but_unknown_are_left_out_of_a_text(tokenizer):
     assert not set(hidden) & set(tokenizer.encode(written).tolist())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet=sorted(set(TEXT))))
 def test_characters_come_back_exactly(text):
     tokenizer = ALL["characters"]
@@ -59,13 +59,13 @@ def test_characters_come_back_exactly(text):
     assert [tokenizer.tokens[token] for token in tokenizer.encode(text)] == list(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text())
 def test_byte_pairs_bring_any_text_back_exactly(text):
     assert BYTE_PAIRS.decode(BYTE_PAIRS.encode(text)) == text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary() | st.text().map(str.encode))
 def test_byte_pairs_bring_any_bytes_back_exactly(content):
     assert (
@@ -73,7 +73,7 @@ def test_byte_pairs_bring_any_bytes_back_exactly(content):
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet=[*sorted(set(TEXT) - {"🙂"}), "x", "_"]))
 def test_words_keep_every_known_word_in_order(text):
     tokenizer = ALL["words"]
@@ -276,7 +276,7 @@ def hugging_face(path, **changes):
     return tokenizer
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text() | st.just("a<|endoftext|>b"))
 def test_a_published_file_is_read_and_brings_any_text_back(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "tokenizer.json"

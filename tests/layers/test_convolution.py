@@ -173,9 +173,7 @@ def all_derivatives(f, x, kernel):
 
 @pytest.mark.parametrize("examples", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_derivatives_are_those_of_jax(examples):
-    settings(max_examples=examples, deadline=None, derandomize=True)(
-        given(geometries())(check_derivatives)
-    )()
+    settings(max_examples=examples, derandomize=True)(given(geometries())(check_derivatives))()
 
 
 @pytest.mark.parametrize("name", SPECIAL)

@@ -13,7 +13,7 @@ from jax import lax
 from jnn.web import javascript
 from tests.web.engine import TOLERANCE, check, run
 
-few = functools.partial(settings, max_examples=3, deadline=None, derandomize=True)
+few = functools.partial(settings, max_examples=3, derandomize=True)
 SHAPES = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 TAIL = 2e-5  # relative: float32 rounds the exponent of exp(-x²), which is up to 81
 WAYS = ("as it is", "transposed", "every second", "reversed", "broadcast")
