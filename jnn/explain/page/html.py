@@ -57,10 +57,16 @@ def warning(start: str, rest: str) -> str:
     return f'<p class="warning" role="note">{text}</p>'
 
 
-def figure(source: str, description: str, width: int) -> str:
-    """A picture on a white card, ``width`` pixels wide, or as wide as the screen has room for."""
-    image = f'<img src="{escape(source)}" alt="{escape(description)}" width="{width}">'
-    return f'<div class="figure">{image}</div>'
+def figure(source: str, title: str, text: str, width: int) -> str:
+    """A picture on a white card, ``width`` pixels wide, or as wide as the screen has room for.
+
+    Where that is less than three quarters, and letters would be too small to read, it scrolls, by
+    keyboard too.
+    """
+    description = escape(f"{title}. {text}")
+    image = f'<img src="{escape(source)}" alt="{description}" width="{width}">'
+    box = f'class="figure" tabindex="0" role="group" aria-label="{escape(title)}"'
+    return f'<div {box} style="--width: {width}px">{image}</div>'
 
 
 def preformatted(text: str, label: str) -> str:
