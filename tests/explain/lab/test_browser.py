@@ -10,10 +10,13 @@ from tests.explain.browser import (
     CUT,
     NAMELESS,
     chromium,
+    colour_scheme,
     complaints,
     drawn,
     is_wider_than_the_screen,
     on_paper,
+    pictures,
+    printed_pictures,
     resize,
     text,
     violations,
@@ -215,8 +218,19 @@ def test_on_paper_all_is_there_and_dark_on_white(visit, name):
     on_paper(window)
     assert window.execute_script(CUT) == []
     assert window.execute_script(COLOURS) == ["rgb(255, 255, 255)", "rgb(31, 36, 48)"]
-    light = [{"name": "prefers-color-scheme", "value": "light"}]
-    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": light})
+    colour_scheme(window, "light")
+
+
+@pytest.mark.parametrize("name", ["classifier", "writer"])
+def test_pictures_of_a_dark_page_are_light_on_paper(visit, name):
+    window = visit(name)
+    light = pictures(window)
+    colour_scheme(window, "dark")
+    dark = pictures(window)
+    assert dark != light
+    assert printed_pictures(window) == light
+    assert pictures(window) == dark
+    colour_scheme(window, "light")
 
 
 @pytest.mark.parametrize("name", ["classifier", "towers", "writer", "deep"])
@@ -224,8 +238,7 @@ def test_on_paper_all_is_there_and_dark_on_white(visit, name):
 def test_axe_finds_nothing_wrong(visit, name, dark):
     long_text = "x=hadebcgfhadebcgfhadebcgf&at=lstm/hidden:0:2:5"
     window = visit(name, long_text if name == "writer" else "")
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    colour_scheme(window, "dark" if dark else "light")
     if name != "writer":
         window.execute_script("document.querySelector('#walk canvas').click()")
     drawn(window)
