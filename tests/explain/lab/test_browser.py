@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+import jnn
 from jnn.explain.lab.page import lab_page
 from tests.explain.browser import (
     COLOURS,
@@ -243,6 +244,19 @@ def test_axe_finds_nothing_wrong(visit, name, dark):
         window.execute_script("document.querySelector('#walk canvas').click()")
     drawn(window)
     assert violations(window) == []
+
+
+def test_a_gradient_of_zero_is_said_to_be_zero_and_paths_break_after_slashes(visit):
+    subject = classifier()
+    predict = jnn.capture(lambda x: subject.model.apply(subject.params, subject.state, x)[0])
+    relu = np.asarray(predict(subject.examples.inputs[0].x)[1]["relu/output"])
+    for is_zero in (True, False):
+        row, column, channel = np.argwhere((relu == 0) == is_zero)[0]
+        window = visit("classifier", f"at=relu/output:{channel}:{row}:{column}")
+        assert (text(window, "#inspector .large") == "0") == is_zero
+        assert ("zero everywhere" in text(window, "#inspector .how")) == is_zero
+        assert text(window, "#inspector h2") == "relu/output"
+        assert window.execute_script("return !!document.querySelector('#inspector h2 wbr')")
 
 
 def test_branches_are_side_by_side_where_there_is_room_and_edges_lead_to_them(visit):
