@@ -86,7 +86,7 @@ def facts(values: Mapping[str, str]) -> str:
 def table(caption: str, values: Mapping[str, str]) -> str:
     """Names and values in two columns; no caption where the heading above is enough."""
     rows = "".join(
-        f'<tr><th scope="row">{_breakable(name)}</th><td>{escape(value)}</td></tr>\n'
+        f'<tr><th scope="row">{breakable(name)}</th><td>{escape(value)}</td></tr>\n'
         for name, value in values.items()
     )
     return f'<div class="table"><table>{_caption(caption)}\n<tbody>\n{rows}</tbody></table></div>'
@@ -127,9 +127,9 @@ def bar_table(caption: str, rows: Sequence[tuple[str, str, float, bool]]) -> str
     return f'<div class="table"><table class="bars">{inside}</table></div>'
 
 
-def _breakable(name: str) -> str:
-    """A name that a narrow column breaks after its underscores."""
-    return escape(name).replace("_", "_<wbr>")
+def breakable(name: str) -> str:
+    """A name that a narrow column breaks after its dots and underscores."""
+    return escape(name).replace("_", "_<wbr>").replace(".", ".<wbr>")
 
 
 def _caption(text: str) -> str:
