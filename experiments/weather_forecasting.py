@@ -63,7 +63,20 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the quantiles
 HOURS = 48  # that a forecast sees, at least
 ORIGINS = 48  # hours of a training window from which forecasts are made
 BLOCKS, KERNEL = 3, 4  # a temporal convolutional network of this size sees 43 hours
-CALENDAR = 8  # features of the time of day and year: the last columns
+MEASURED = ("temperature", "dew_point", "pressure")
+SKEWED = ("wind", "snow", "rain", "particles")  # whose logarithms are used
+CALENDAR = tuple(
+    f"{function} of the {period}, {k}"
+    for period in ("day", "year")
+    for k in (1, 2)
+    for function in ("sine", "cosine")
+)
+COLUMNS = (
+    *MEASURED,
+    *(f"log {name}" for name in SKEWED),
+    *(f"{wind} wind" for wind in WINDS),
+    *CALENDAR,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,6 +111,7 @@ class Weather(NamedTuple):
     inputs: np.ndarray
     """(T, D) float32; the first column is the temperature in degrees Celsius."""
     split: TimeSplit
+    columns: tuple[str, ...] = COLUMNS
 
 
 def load_data(config: Config, *, offline: bool = False) -> Weather:
@@ -114,8 +128,8 @@ def load_data(config: Config, *, offline: bool = False) -> Weather:
 def inputs_of(series: Series) -> np.ndarray:
     """The columns of each hour (T, D) float32 that forecasts are made from, in their own units."""
     columns = lambda *names: np.stack([series.column(name) for name in names], axis=1)
-    measured = columns("temperature", "dew_point", "pressure")
-    skewed = fill_forward(np.log1p(columns("wind", "snow", "rain", "particles")))
+    measured = columns(*MEASURED)
+    skewed = fill_forward(np.log1p(columns(*SKEWED)))
     inputs = np.hstack([measured, skewed, columns(*WINDS), calendar_features(series.time)])
     return inputs.astype(np.float32)
 
@@ -148,8 +162,7 @@ def build_model(config: Config) -> jnn.Model:
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one example."""
-    columns = 7 + len(WINDS) + CALENDAR
-    return build_model(config), jax.ShapeDtypeStruct((HOURS, columns), jnp.float32)
+    return build_model(config), jax.ShapeDtypeStruct((HOURS, len(COLUMNS)), jnp.float32)
 
 
 def forecaster(config: Config, weather: Weather) -> QuantileForecaster:
@@ -198,12 +211,12 @@ def baselines(
 ) -> dict[str, list[float]]:
     """Test RMSE of each baseline at each horizon."""
     train, x = weather.split.train, weather.inputs
-    measured = lambda part: {**part, "inputs": part["inputs"][..., :-CALENDAR]}
+    measured = lambda part: {**part, "inputs": part["inputs"][..., : -len(CALENDAR)]}
     forecasts = hourly_forecasts(
         *(weather.time, x[:, 0], measured(windows(weather, train, 1)), measured(test)),
         within=train,
         horizons=HORIZONS,
-        calendar=x[:, -CALENDAR:],
+        calendar=x[:, -len(CALENDAR) :],
         trees=3 if config.smoke else 150,
     )
     return errors_by_horizon(forecasts, test["targets"][:, 0])

@@ -96,7 +96,7 @@ def page() -> str:
         facts = {
             "Also": escape(", ".join(term.also)),
             "Formula": code(term.formula),
-            "jnn": code(term.function),
+            "jnn": term.function and f"<code>{html.breakable(term.function)}</code>",
             "Shown in": escape(term.shown.replace("#", ": ")),
             "To play with": play(term.playground),
             "See also": links,

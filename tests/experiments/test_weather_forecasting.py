@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from experiments import weather_forecasting as experiment
+from jnn.data.sets.synthetic_series import synthetic_weather
 from jnn.errors import JnnError
+from jnn.explain.lab.inputs import columns_in
 from jnn.loaded import Loaded
 
 CONFIG = experiment.Config(smoke=True)
@@ -81,6 +83,16 @@ def test_a_run_forecasts_in_degrees_from_hours_in_their_own_units(forecaster):
 
 
 @pytest.mark.slow
+def test_each_column_has_the_name_that_a_lab_shows():
+    columns = columns_in(WEATHER, WEATHER.inputs.shape[1])
+    series = synthetic_weather()
+    value = dict(zip(columns, WEATHER.inputs.T, strict=True))
+    np.testing.assert_allclose(value["pressure"], series.column("pressure"), rtol=SINGLE)
+    np.testing.assert_allclose(value["calm wind"], series.column("calm"), rtol=SINGLE)
+    noon = np.flatnonzero(series.time.astype("datetime64[h]").astype(int) % 24 == 12)
+    np.testing.assert_allclose(value["cosine of the day, 1"][noon], -1, rtol=SINGLE)
+
+
 def test_the_same_hour_of_yesterday_is_persistence_a_day_ahead():
     found = experiment.baselines(
         CONFIG, WEATHER, experiment.windows(WEATHER, WEATHER.split.test, 1)

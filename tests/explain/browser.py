@@ -83,6 +83,28 @@ def on_paper(window: Any) -> None:
     window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": dark})
 
 
+def pictures(window: Any) -> list[str]:
+    """What is drawn on the canvases of the page."""
+    return window.execute_script(f"return {PICTURES}")
+
+
+def printed_pictures(window: Any) -> list[str]:
+    """What is drawn on the canvases of the page on paper."""
+    window.execute_script(
+        f"addEventListener('beforeprint', () => (window.printed = {PICTURES}), {{ once: true }})"
+    )
+    window.execute_cdp_cmd("Page.printToPDF", {})
+    return window.execute_script("return window.printed")
+
+
+def colour_scheme(window: Any, scheme: str) -> None:
+    """Show the page to a reader who has chosen light or dark pages."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [feature]})
+    drawn(window)
+
+
+PICTURES = "[...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())"
 CUT = """
 return [...document.querySelectorAll("main, main *")].filter((node) => {
   const { overflowX, overflowY } = getComputedStyle(node);

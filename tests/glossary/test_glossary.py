@@ -88,5 +88,7 @@ def test_the_command_prints_a_term_and_writes_the_page(tmp_path, capsys):
     assert main(["glossary", "iou"]) == 0
     assert "also: IoU, Jaccard index" in capsys.readouterr().out
     assert main(["glossary", "--html", str(tmp_path / "glossary.html")]) == 0
-    assert (tmp_path / "glossary.html").read_text().startswith("<!doctype html>")
+    text = (tmp_path / "glossary.html").read_text()
+    assert text.startswith("<!doctype html>")
+    assert "jnn.<wbr>metrics.<wbr>balanced_<wbr>accuracy" in text
     assert main(["glossary", "atention"]) == 2

@@ -93,5 +93,5 @@ def _style(name: str) -> str:
     """The rules, for the elements of this picture alone."""
     variables = lambda colours: ";".join(f"--{word}:{value}" for word, value in colours.items())
     rules = "".join(f".{name} {selector}{{{rule}}}" for selector, rule in _RULES.items())
-    dark = f"@media(prefers-color-scheme:dark){{.{name}{{{variables(_DARK)}}}}}"
+    dark = f"@media screen and (prefers-color-scheme:dark){{.{name}{{{variables(_DARK)}}}}}"
     return f".{name}{{{variables(_LIGHT)};background:var(--paper)}}{dark}{rules}"

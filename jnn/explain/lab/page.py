@@ -41,6 +41,8 @@ MOST_FLOAT32, MOST_FLOAT16 = 2_400_000, 3_300_000
 """Bytes of params that a page has in that precision; more than that it does not show."""
 MOST_BYTES = 3_400_000
 """Bytes of params and of all moments together; a page has them as base64, a third more."""
+MOST_PICTURES = 500_000
+"""Bytes of all examples that are pictures; larger ones are rounded."""
 
 
 def write_lab(path: Path, subject: Subject) -> Path:
@@ -163,14 +165,18 @@ def _input(subject: Subject) -> dict[str, Any]:
     kind, tokenizer = kind_of(example, subject.tokenizer), subject.tokenizer
     if has_mask(subject):
         leaves.append({**leaves[0], "path": "mask", "dtype": "bool"})
-    pixels = bool(preparation and preparation.pixels and kind == "picture")
     scaling = preparation.scaling if preparation else None
     examples = subject.examples.inputs or [blank(subject)]
+    pixels = bool(preparation and preparation.pixels and kind == "picture")
+    is_exact = not pixels or all(_is_of_bytes(item.x) for item in examples)
+    if not is_exact:
+        pixels = sum(4 * np.size(item.x) for item in examples) > MOST_PICTURES
     return {
         "kind": kind,
         "leaves": leaves,
         "mask": has_mask(subject),
         "pixels": pixels,
+        "rounded": pixels and not is_exact,
         "scaling": None if scaling is None else _scaling(scaling),
         "columns": list(subject.columns),
         "tokenizer": None if tokenizer is None else tokenizer_data(tokenizer),
@@ -196,6 +202,12 @@ def _example(example: Example, tokenizer: Tokenizer | None, *, pixels: bool) -> 
         source = dict(named)["source"]
         packed["text"] = tokenizer.decode(source[: real.get("source_mask", len(source))])
     return packed
+
+
+def _is_of_bytes(x: Any) -> bool:
+    """Whether all values of a picture are bytes over 255, as which the page keeps them."""
+    x = np.asarray(x, np.float32)
+    return bool(np.all(x == (np.clip(np.rint(255 * x), 0, 255) / 255).astype(np.float32)))
 
 
 def _narrow(array: np.ndarray) -> type:
@@ -266,6 +278,11 @@ def _notes(data: dict[str, Any]) -> list[str]:
     if data["precision"] == "float16":
         notes.append(
             "The params are rounded to float16 in this page, so that it stays small: numbers may "
+            "differ from those of the run in their third digit."
+        )
+    if data["input"]["rounded"]:
+        notes.append(
+            "Pictures are rounded to 256 levels in this page, so that it stays small: numbers may "
             "differ from those of the run in their third digit."
         )
     computed = {value["dtype"] for value in (*data["answers"], *data["values"])}

@@ -57,10 +57,16 @@ def warning(start: str, rest: str) -> str:
     return f'<p class="warning" role="note">{text}</p>'
 
 
-def figure(source: str, description: str, width: int) -> str:
-    """A picture on a white card, ``width`` pixels wide, or as wide as the screen has room for."""
-    image = f'<img src="{escape(source)}" alt="{escape(description)}" width="{width}">'
-    return f'<div class="figure">{image}</div>'
+def figure(source: str, title: str, text: str, width: int) -> str:
+    """A picture on a white card, ``width`` pixels wide, or as wide as the screen has room for.
+
+    Where that is less than three quarters, and letters would be too small to read, it scrolls, by
+    keyboard too.
+    """
+    description = escape(f"{title}. {text}")
+    image = f'<img src="{escape(source)}" alt="{description}" width="{width}">'
+    box = f'class="figure" tabindex="0" role="group" aria-label="{escape(title)}"'
+    return f'<div {box} style="--width: {width}px">{image}</div>'
 
 
 def preformatted(text: str, label: str) -> str:
@@ -80,7 +86,7 @@ def facts(values: Mapping[str, str]) -> str:
 def table(caption: str, values: Mapping[str, str]) -> str:
     """Names and values in two columns; no caption where the heading above is enough."""
     rows = "".join(
-        f'<tr><th scope="row">{_breakable(name)}</th><td>{escape(value)}</td></tr>\n'
+        f'<tr><th scope="row">{breakable(name)}</th><td>{escape(value)}</td></tr>\n'
         for name, value in values.items()
     )
     return f'<div class="table"><table>{_caption(caption)}\n<tbody>\n{rows}</tbody></table></div>'
@@ -121,9 +127,9 @@ def bar_table(caption: str, rows: Sequence[tuple[str, str, float, bool]]) -> str
     return f'<div class="table"><table class="bars">{inside}</table></div>'
 
 
-def _breakable(name: str) -> str:
-    """A name that a narrow column breaks after its underscores."""
-    return escape(name).replace("_", "_<wbr>")
+def breakable(name: str) -> str:
+    """A name that a narrow column breaks after its dots and underscores."""
+    return escape(name).replace("_", "_<wbr>").replace(".", ".<wbr>")
 
 
 def _caption(text: str) -> str:

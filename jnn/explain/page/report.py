@@ -279,7 +279,7 @@ def _section(i: int, section: Section, image: str | None) -> str:
     body = ""
     if image is not None and isinstance(section.figure, Figure):
         width = round(PIXELS * section.figure.get_figwidth())
-        body = html.figure(image, f"{section.title}. {section.text}", width)
+        body = html.figure(image, section.title, section.text, width)
     elif isinstance(section.figure, Markup):
         body = section.figure
     elif isinstance(section.figure, str):

@@ -121,8 +121,9 @@ def class_map(
 ) -> Figure:
     """Two-dimensional codes ``(N, 2)`` as dots in the colours of their classes.
 
-    There is a panel for each method, with the name of a class above nine tenths of its codes.
-    ``labels`` are integers ``(N,)`` below ``len(classes)``, which is at most 20.
+    There is a panel for each method, with the name of a class above that half of its codes which
+    lies closest together: of a class in two clusters, above one of them. ``labels`` are integers
+    ``(N,)`` below ``len(classes)``, which is at most 20.
 
     The frame is around the middle 96 % of each coordinate, so that a few outliers do not push the
     others together; dots beyond it are not shown.
@@ -163,9 +164,10 @@ def class_map(
                 markeredgewidth=0,
                 rasterized=len(labels) > 1000,
             )
+            x, y = _densest_half(of_class).T
             text = ax.annotate(
                 style.cut(name),
-                (np.median(of_class[:, 0]), np.quantile(of_class[:, 1], 0.9)),
+                (np.median(x), np.quantile(y, 0.9)),
                 xytext=(0, 3),
                 textcoords="offset points",
                 ha="center",
@@ -178,7 +180,20 @@ def class_map(
         ax.set(xlim=_middle(points[:, 0]), ylim=_middle(points[:, 1]))
         style.caption(ax, method)
         style.bare(ax)
+        ax.spines[:].set(visible=True, color=style.FAINT)
     return figure
+
+
+def _densest_half(points: np.ndarray) -> np.ndarray:
+    """The half of the points ``(N, 2)`` in the smallest circle about one of them.
+
+    Of many points some hundred are tried as its center.
+    """
+    count = -(-len(points) // 2)
+    distances = lambda center: np.hypot(*(points - center).T)
+    centers = points[:: -(-len(points) // 200)]
+    center = min(centers, key=lambda center: np.sort(distances(center))[count - 1])
+    return points[np.argsort(distances(center), kind="stable")[:count]]
 
 
 def _middle(values: np.ndarray) -> tuple[float, float]:

@@ -13,9 +13,24 @@ const SIGNED = {
   ],
 };
 
-/** Whether the page is shown dark. */
+const DARK = "(prefers-color-scheme: dark)";
+let onPaper = false;
+
+/** Whether the page is shown dark, which it never is on paper. */
 export function isDark() {
-  return matchMedia("(prefers-color-scheme: dark)").matches;
+  return !onPaper && matchMedia(DARK).matches;
+}
+
+/** Calls `draw` whenever the page is shown in the other colours, and before and after it is printed. */
+export function onColours(draw) {
+  const print = (isPrinted) => {
+    onPaper = isPrinted;
+    document.documentElement.classList.toggle("paper", onPaper);
+    draw();
+  };
+  matchMedia(DARK).addEventListener("change", () => draw());
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
 }
 
 /** Red, green and blue of a value from -1 to 1; larger ones are as the ends. */

@@ -23,6 +23,11 @@ function filled(node, attributes, children) {
   return node;
 }
 
+/** The pieces of a path, which a narrow column breaks after slashes and underscores. */
+export function breakable(path) {
+  return path.split(/(?<=[/_])/).flatMap((piece, i) => (i ? [element("wbr"), piece] : [piece]));
+}
+
 /** Give a node other children; the focus goes from its button to the one in the same place. */
 export function refill(node, ...children) {
   const buttons = () => Array.from(node.querySelectorAll("button"));

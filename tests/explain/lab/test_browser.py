@@ -4,16 +4,20 @@ import jax
 import numpy as np
 import pytest
 
+import jnn
 from jnn.explain.lab.page import lab_page
 from tests.explain.browser import (
     COLOURS,
     CUT,
     NAMELESS,
     chromium,
+    colour_scheme,
     complaints,
     drawn,
     is_wider_than_the_screen,
     on_paper,
+    pictures,
+    printed_pictures,
     resize,
     text,
     violations,
@@ -215,8 +219,19 @@ def test_on_paper_all_is_there_and_dark_on_white(visit, name):
     on_paper(window)
     assert window.execute_script(CUT) == []
     assert window.execute_script(COLOURS) == ["rgb(255, 255, 255)", "rgb(31, 36, 48)"]
-    light = [{"name": "prefers-color-scheme", "value": "light"}]
-    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": light})
+    colour_scheme(window, "light")
+
+
+@pytest.mark.parametrize("name", ["classifier", "writer"])
+def test_pictures_of_a_dark_page_are_light_on_paper(visit, name):
+    window = visit(name)
+    light = pictures(window)
+    colour_scheme(window, "dark")
+    dark = pictures(window)
+    assert dark != light
+    assert printed_pictures(window) == light
+    assert pictures(window) == dark
+    colour_scheme(window, "light")
 
 
 @pytest.mark.parametrize("name", ["classifier", "towers", "writer", "deep"])
@@ -224,12 +239,24 @@ def test_on_paper_all_is_there_and_dark_on_white(visit, name):
 def test_axe_finds_nothing_wrong(visit, name, dark):
     long_text = "x=hadebcgfhadebcgfhadebcgf&at=lstm/hidden:0:2:5"
     window = visit(name, long_text if name == "writer" else "")
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    colour_scheme(window, "dark" if dark else "light")
     if name != "writer":
         window.execute_script("document.querySelector('#walk canvas').click()")
     drawn(window)
     assert violations(window) == []
+
+
+def test_a_gradient_of_zero_is_said_to_be_zero_and_paths_break_after_slashes(visit):
+    subject = classifier()
+    predict = jnn.capture(lambda x: subject.model.apply(subject.params, subject.state, x)[0])
+    relu = np.asarray(predict(subject.examples.inputs[0].x)[1]["relu/output"])
+    for is_zero in (True, False):
+        row, column, channel = np.argwhere((relu == 0) == is_zero)[0]
+        window = visit("classifier", f"at=relu/output:{channel}:{row}:{column}")
+        assert (text(window, "#inspector .large") == "0") == is_zero
+        assert ("zero everywhere" in text(window, "#inspector .how")) == is_zero
+        assert text(window, "#inspector h2") == "relu/output"
+        assert window.execute_script("return !!document.querySelector('#inspector h2 wbr')")
 
 
 def test_branches_are_side_by_side_where_there_is_room_and_edges_lead_to_them(visit):

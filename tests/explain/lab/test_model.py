@@ -48,6 +48,16 @@ def test_the_page_computes_the_answer_and_every_value(subject, lab, expected):
     assert (kinds["conv/output"], kinds["out/output"]) == ("maps", "vector")
 
 
+def test_pictures_of_other_levels_than_bytes_are_as_they_are(subject, expected):
+    grey = np.arange(36, dtype=np.float32).reshape(6, 6, 1) % 17 / 16
+    lab = Lab(subject._replace(examples=Examples("test", [Example(grey)])), has_gradients=False)
+    assert lab.value("[...inputsOf(LAB, LAB.input.examples[0])[0]]") == grey.ravel().tolist()
+    near(lab.run()[0][0], expected(subject.params, grey)[0])
+    assert "256 levels" not in lab_page(subject)
+    many = Examples("test", [Example(grey)] * 4000)
+    assert "256 levels" in lab_page(subject._replace(examples=many))
+
+
 def test_a_factor_scales_a_channel_and_all_behind_it(subject, lab):
     lab.context.eval('MODEL.scale("conv/output", 2, 0.5)')
     (logits,), values = lab.run()

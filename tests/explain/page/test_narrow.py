@@ -26,6 +26,12 @@ OPTIONS = (
     "--dump-dom",
 )
 LONG = "a_name_of_many_letters_without_any_blank_" * 4
+FIGURE = """
+const images = [...document.querySelectorAll(".figure img")];
+const whole = (image) => Number(image.getAttribute("width"));
+const image = images.sort((a, b) => whole(b) - whole(a))[0];
+return [image.clientWidth, whole(image), image.parentElement.clientWidth];
+"""
 MEASURE = """<body><script>
 onload = () => {
   const pages = [...document.querySelectorAll("iframe")].map(f => f.contentDocument);
@@ -94,6 +100,17 @@ def test_no_screen_needs_sideways_scrolling(page, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_wide_figure_is_readable_on_a_telephone_and_whole_on_paper(page):
+    with chromium(390, 900) as window:
+        window.get(page.as_uri())
+        shown, drawn, room = window.execute_script(FIGURE)
+        assert shown >= 0.74 * drawn > room
+        on_paper(window)
+        shown, drawn, room = window.execute_script(FIGURE)
+        assert shown <= room < drawn
+
+
+@pytest.mark.slow
 def test_on_paper_all_is_there_and_dark_on_white(page):
     with chromium(700, 900) as window:
         window.get(page.as_uri())
@@ -111,5 +128,6 @@ def test_everything_wide_is_in_a_box_that_scrolls_or_shrinks(page):
     rule = lambda selector: re.search(rf"^{re.escape(selector)} \{{(.*)\}}$", css, re.M).group(1)
     for selector in (".figure", ".table", "pre"):
         assert "overflow-x: auto" in rule(selector)
-    assert "max-width: 100%" in rule(".figure img")
+    assert "max-width: 100%; min-width: calc(0.75 * var(--width))" in rule(".figure img")
+    assert re.search(r'style="--width: (\d+)px"><img [^>]* width="\1">', page.read_text())
     assert "overflow-wrap: break-word" in rule("body")

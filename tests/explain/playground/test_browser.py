@@ -10,9 +10,12 @@ from jnn.explain.playground.lessons import lesson_texts, states
 from tests.explain.browser import (
     NAMELESS,
     chromium,
+    colour_scheme,
     complaints,
     drawn,
     is_wider_than_the_screen,
+    pictures,
+    printed_pictures,
     text,
     violations,
     visited,
@@ -143,6 +146,26 @@ def test_other_views_run(visit):
     press(window, "#game-step")
     assert text(window, "#game-count") == "step 1"
     assert "discriminator" in text(window, "#gan .legend")
+
+
+@pytest.mark.parametrize(
+    ("state", "name"), [("", "play"), ("view=descent", "descend"), ("view=gan", "game")]
+)
+def test_a_dark_page_is_light_on_paper_and_training_goes_on_from_where_it_was(visit, state, name):
+    window = visit(state)
+    for _ in range(3):
+        press(window, f"#{name}-step")
+    drawn(window)
+    light, count = pictures(window), text(window, f"#{name}-count")
+    assert "step 3" in count
+    colour_scheme(window, "dark")
+    dark = pictures(window)
+    assert dark != light
+    assert printed_pictures(window) == light
+    drawn(window)
+    assert pictures(window) == dark
+    assert text(window, f"#{name}-count") == count
+    colour_scheme(window, "light")
 
 
 @pytest.mark.parametrize("width", [390, 1400])

@@ -53,11 +53,18 @@ def test_each_class_has_its_colour_and_its_name_above_it():
     for ax, points in zip(figure.axes, (codes, -codes), strict=True):
         for k, (line, text) in enumerate(zip(ax.lines, ax.texts, strict=True)):
             assert_array_equal(line.get_xydata(), points[labels == k])
-            x, y = points[labels == k].T
-            assert_allclose(text.xy, (np.sort(x)[4:6].mean(), np.quantile(y, 0.9)))
+            low, high = points[labels == k].min(0), points[labels == k].max(0)
+            assert np.all((low <= text.xy) & (text.xy <= high))
         assert len({line.get_color() for line in ax.lines}) == 3
         assert [text.get_text() for text in ax.texts] == ["a", "b", "c"]
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["autoencoder", "PCA"]
+
+
+def test_the_name_of_a_class_in_two_clusters_is_above_one_of_them():
+    right, left = np.array([10, 0]) + RNG.uniform(size=(6, 2)), RNG.uniform(size=(5, 2))
+    codes = np.concatenate([left, right])
+    text = class_map({"autoencoder": codes}, np.zeros(11, int), ["a"]).axes[0].texts[0]
+    assert_allclose(text.xy, (np.median(right[:, 0]), np.quantile(right[:, 1], 0.9)))
 
 
 def test_codes_far_off_do_not_push_the_others_together():

@@ -47,8 +47,9 @@ function leafNode(page, leaf, gradient) {
   const canvas = element("canvas", { role: "img", "aria-label": "the gradient to the input" });
   const shape = layout({ ...value, follows: [] });
   draw(canvas, shape, gradient, { width: 270, scale: largest(gradient) });
-  const most = element("p", { class: "quiet" }, `largest ${short(largest(gradient))}`);
-  return element("div", {}, canvas, most);
+  const isZero = gradient.every((x) => x === 0);
+  const words = isZero ? "zero everywhere" : `largest ${short(largest(gradient))}`;
+  return element("div", {}, canvas, element("p", { class: "quiet" }, words));
 }
 
 function columnsNode(page, gradient) {

@@ -1,6 +1,6 @@
 // What is known of the number that is looked at, and what can be changed there.
 
-import { element } from "../../scripts/elements.js";
+import { breakable, element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
 import { isFloat } from "./arrays.js";
 import { ofObject } from "./boxes_answer.js";
@@ -63,7 +63,7 @@ export class Inspector {
     const label = { type: "button", class: "close", "aria-label": "close", onclick: leave };
     this.about.replaceChildren(
       element("button", label, "×"),
-      element("h2", {}, this.page.nameOf({ value })),
+      element("h2", {}, ...breakable(this.page.nameOf({ value }))),
       element("div", { "aria-live": "polite" }, where, number, unit),
       ...own.nodes,
       how,
@@ -139,7 +139,8 @@ export class Inspector {
     if (!changes.length) return [];
     const lines = changes.map(({ path, part, factor }) => {
       const value = lab.values.find((other) => other.path === path);
-      return element("li", {}, `${path}, ${partInWords(value, part)}: × ${short(factor)}`);
+      const words = `, ${partInWords(value, part)}: × ${short(factor)}`;
+      return element("li", {}, ...breakable(path), words);
     });
     const restore = () => {
       model.restore();

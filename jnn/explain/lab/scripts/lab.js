@@ -1,6 +1,7 @@
 // The page: an input, the model that runs on it, and what is seen of it.
 
 import { readAddress, writeAddress } from "../../scripts/address.js";
+import { onColours } from "../../scripts/colours.js";
 import { byId, element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
 import { ANSWER } from "./answer_numbers.js";
@@ -45,7 +46,7 @@ class Page {
     this.asked = false;
     this.isBehind = false;
     addEventListener("resize", () => this.show());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show());
+    onColours(() => this.show());
   }
 
   /** Take an example as the input. */

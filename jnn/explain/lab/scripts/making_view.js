@@ -1,6 +1,6 @@
 // How a number was made, in numbers and pictures.
 
-import { element } from "../../scripts/elements.js";
+import { breakable, element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
 import { largest } from "./arrays.js";
 import { draw } from "./picture.js";
@@ -110,8 +110,10 @@ function placeText(source, place) {
 }
 
 function row(name, text, onclick) {
-  const head = onclick ? element("button", { type: "button", class: "link", onclick }, name) : name;
-  return element("tr", {}, element("th", { scope: "row" }, head), element("td", {}, text));
+  const words = breakable(name);
+  const attributes = { type: "button", class: "link", onclick };
+  const head = onclick ? [element("button", attributes, ...words)] : words;
+  return element("tr", {}, element("th", { scope: "row" }, ...head), element("td", {}, text));
 }
 
 function table(rows) {

@@ -21,14 +21,14 @@ const LOW = { light: [126, 146, 166], dark: [26, 30, 38] };
 export class DescentPage {
   constructor(programs, facts, change) {
     Object.assign(this, { programs, facts, change });
-    this.surface = element("canvas", { class: "surface", "aria-hidden": "true" });
+    this.surface = element("canvas");
     this.paths = element("canvas", { width: MAP, height: MAP, role: "img" });
     this.paths.addEventListener("pointerdown", (event) => this.press(event));
     this.legend = element("ul", { class: "runs" });
     const curve = element("div");
     this.chart = new LineChart(curve);
     const bar = element("div", { class: "buttons", role: "group", "aria-label": "Steps" });
-    const picture = element("div", { class: "picture" }, this.surface, this.paths);
+    const picture = element("div", { class: "picture" }, this.paths);
     const hint =
       "Light is a high loss, dark a low one; each band is a level. Press the picture to start there.";
     byId("descent").replaceChildren(
@@ -44,7 +44,7 @@ export class DescentPage {
     this.player = new Player(bar, "descend", {
       step: () => this.step(),
       verb: "Descend",
-      changed: () => this.draw(),
+      changed: () => this.drawPaths(),
       restart: () => this.restart(),
     });
   }
@@ -92,7 +92,7 @@ export class DescentPage {
       this.visit(track, this.programs.begin({ a, b, ...hyper }));
       return track;
     });
-    this.draw();
+    this.drawPaths();
   }
 
   /** Keeps the state of a track, its place, and the loss there. */
@@ -127,6 +127,12 @@ export class DescentPage {
     this.player.tick(now);
   }
 
+  /** Draws everything. */
+  draw() {
+    this.drawSurface();
+    this.drawPaths();
+  }
+
   /** The bands of the surface. */
   drawSurface() {
     const side = this.facts.fine;
@@ -150,10 +156,10 @@ export class DescentPage {
   }
 
   /** The paths so far, and the losses. */
-  draw() {
+  drawPaths() {
     const colours = runColours();
     const context = this.paths.getContext("2d");
-    context.clearRect(0, 0, MAP, MAP);
+    context.drawImage(this.surface, 0, 0, MAP, MAP);
     const at = ([a, b]) => [a, -b].map((x) => (MAP / 2) * (1 + x / this.facts.edge));
     const runs = this.runs();
     this.tracks.forEach(({ places }, i) => {

@@ -26,7 +26,7 @@ export class GanPage {
   constructor(programs, facts, change) {
     Object.assign(this, { programs, facts, change });
     this.grid = gridPoints(facts.grid, facts.edge);
-    this.belief = element("canvas", { class: "surface", "aria-hidden": "true" });
+    this.belief = element("canvas");
     this.points = element("canvas", { width: PLANE, height: PLANE, role: "img" });
     this.losses = element("div");
     const curve = element("div");
@@ -47,7 +47,7 @@ export class GanPage {
         card("Game", element("div", { id: "gan-controls", class: "controls" }), ...tries()),
         card(
           "Plane",
-          element("div", { class: "picture" }, this.belief, this.points),
+          element("div", { class: "picture" }, this.points),
           element("p", { class: "hint" }, hint),
         ),
         card("Losses", this.losses, curve, element("p", { class: "hint" }, about)),
@@ -150,7 +150,7 @@ export class GanPage {
     const context = this.points.getContext("2d");
     const ink = dark ? [231, 233, 238] : [31, 36, 48];
     const at = (points, i, sign) => (PLANE / 2) * (1 + (sign * points[i]) / this.facts.edge);
-    context.clearRect(0, 0, PLANE, PLANE);
+    context.drawImage(this.belief, 0, 0, PLANE, PLANE);
     for (let i = 0; i < this.facts.shown; i++) {
       context.beginPath();
       context.arc(at(real, 2 * i, 1), at(real, 2 * i + 1, -1), 5, 0, 7);

@@ -1,6 +1,7 @@
 // The page: its state, and what happens when the reader changes it or lets time run.
 
 import { readAddress, writeAddress } from "../../scripts/address.js";
+import { onColours } from "../../scripts/colours.js";
 import { runCompressed } from "../../scripts/compressed.js";
 import { byId, element } from "../../scripts/elements.js";
 import { program } from "../../scripts/program.js";
@@ -71,6 +72,6 @@ byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   byId(state.view).querySelector("button").focus();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(null));
+onColours(() => pages[state.view].draw());
 show(null);
 requestAnimationFrame(tick);

@@ -13,7 +13,7 @@ const FAINT = 0.7;
 export class OutputView {
   constructor(box, facts, press) {
     this.facts = facts;
-    this.surface = element("canvas", { class: "surface", "aria-hidden": "true" });
+    this.surface = element("canvas");
     this.points = element("canvas", { width: SIZE, height: SIZE, class: "points", role: "img" });
     this.points.addEventListener("pointerdown", (event) => {
       const frame = this.points.getBoundingClientRect();
@@ -22,7 +22,7 @@ export class OutputView {
       press(facts.edge * across, -facts.edge * down);
     });
     this.caption = element("p", { class: "hint" });
-    this.frame = element("div", { class: "picture" }, this.surface, this.points);
+    this.frame = element("div", { class: "picture" }, this.points);
     box.replaceChildren(this.frame, this.caption);
   }
 
@@ -35,7 +35,7 @@ export class OutputView {
       (i) => FAINT * Math.max(-1, Math.min(1, value(i))),
       dark,
     );
-    const context = this.cleared();
+    const context = this.begun();
     this.scatter(context, trainer.test, (y) => ring(y, dark), 5);
     this.scatter(context, trainer.train, (y) => disc(y, dark), 8);
     if (marked !== null) this.mark(context, trainer.train.x, marked, dark);
@@ -67,7 +67,7 @@ export class OutputView {
     const dark = isDark();
     const { grid } = this.facts;
     drawHeatmap(this.surface, grid, () => 0, dark);
-    const context = this.cleared();
+    const context = this.begun();
     this.scale(context, dark);
     const flat = (part) => ({ ...part, x: part.x.map((x, i) => (i % 2 ? -flatY(part.y, i) : x)) });
     const flatY = (y, i) => -(y[(i - 1) / 2] / 1.5) * this.facts.edge;
@@ -105,10 +105,10 @@ export class OutputView {
     context.stroke();
   }
 
-  /** The picture of the points, empty. */
-  cleared() {
+  /** The picture of the points, as yet of the surface alone. */
+  begun() {
     const context = this.points.getContext("2d");
-    context.clearRect(0, 0, SIZE, SIZE);
+    context.drawImage(this.surface, 0, 0, SIZE, SIZE);
     return context;
   }
 
