@@ -11,6 +11,7 @@ Everything else is a pure function defined elsewhere: the update in `jnn.train.s
 `jnn.train.feed`. For a different loop, copy this file.
 """
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -236,16 +237,17 @@ def fit(
                 train_state = _skip(train_state, trouble, ledger, skip_bad, recorder, kept, batch)
                 at = _log([{}], at, log_every, ledger, recorder)
             is_time = at % evaluate_every == 0 or at == steps
-            if on_evaluate and is_time:
-                on_evaluate(at, *gathered(_guess(train_state)))
-            if evaluate and is_time:
-                values = evaluated(evaluate, *_guess(train_state))
-                values = processes.told(partial(_floats, values))  # others may round differently
-                of_training = {f"train/{name}" for name in metrics}
-                check_metrics("fit", "evaluate", values, best, of_training)
-                recorder.row(at, values)
-                if best and ledger.judge(at, values[best], lowest=lowest, patience=patience):
-                    kept = _copy(_guess(train_state))
+            with recorder.evaluating() if is_time else contextlib.nullcontext():
+                if on_evaluate and is_time:
+                    on_evaluate(at, *gathered(_guess(train_state)))
+                if evaluate and is_time:
+                    values = evaluated(evaluate, *_guess(train_state))
+                    values = processes.told(partial(_floats, values))  # others may round otherwise
+                    of_training = {f"train/{name}" for name in metrics}
+                    check_metrics("fit", "evaluate", values, best, of_training)
+                    recorder.row(at, values)
+                    if best and ledger.judge(at, values[best], lowest=lowest, patience=patience):
+                        kept = _copy(_guess(train_state))
             ending = at == steps or ledger.done
             recorder.line(at, last=ending)
             is_due = time.perf_counter() - saved >= checkpoint_every
