@@ -307,7 +307,13 @@ def test_what_an_unrolled_stack_computes_once_keeps_its_bits(dtype):
             lambda: jnn.chain(jnn.dense(2, kernel_init=jax.nn.initializers.he_normal)).init(
                 jax.random.key(0), jnp.ones(3)
             ),
-            "in 0: init: got a function as kernel, expected an array. Call what makes",
+            r"in 0: init: got a function from he_normal, expected an array of shape \(3, 2\)\. ",
+        ),
+        (
+            lambda: jnn.chain(jnn.pointwise(lambda key, x: ({"w": jnp.ones}, {}), None)).init(
+                jax.random.key(0), jnp.ones(3)
+            ),
+            "in 0: init: got a function as w, expected an array. Call what makes",
         ),
         (
             lambda: jax.jit(jnn.chain(jnp.tanh).apply)({}, {}, jnp.ones(3), train=True),

@@ -13,7 +13,7 @@ from jnn.data.image_scaling import to_float
 from jnn.data.scaling import Scaling, fit_scaling, scale, unscale
 from jnn.data.scaling import standardize as standardized
 from jnn.data.splits import Splits
-from jnn.errors import check_type, mistake
+from jnn.errors import check_function, check_type, mistake
 from jnn.functions import as_model
 from jnn.metrics import Metric
 from jnn.model import Model, child_key
@@ -65,9 +65,10 @@ def supervised(
     """
 
     model = as_model(model)
-    if not callable(loss):
-        expected = "a function of outputs and targets, such as jnn.losses.huber"
-        raise mistake("supervised", got=f"loss={loss!r}", expected=expected)
+    remedy = "Pass one such as jnn.losses.huber."
+    check_function("supervised", "loss", loss, "(outputs, targets) -> losses", remedy)
+    if augment is not None:
+        check_function("supervised", "augment", augment, "(key, x) -> x")
     check_type("supervised", "splits", splits, Splits, "jnn.data.splits.from_arrays(arrays)")
     for role, name in {"inputs": inputs, "target": target}.items():
         if name not in splits.train:

@@ -25,7 +25,7 @@ import numpy as np
 
 from jnn import threefry
 from jnn.data.batches import take
-from jnn.errors import JnnError, check_type, mistake
+from jnn.errors import JnnError, check_function, check_type, mistake
 from jnn.integers import check_integer
 from jnn.processes import Together, here
 from jnn.runs.run import Run
@@ -187,11 +187,16 @@ def fit(
     ``jnn resume`` continues the run bit for bit. Raises `JnnError` where an earlier call has
     trained in this run, unless this one goes on from the ``train_state`` that it returned.
     """
-    if not callable(step):
-        got, expected = f"a step of type {type(step).__name__}", "a function, as make_step makes it"
-        raise mistake("fit", got=got, expected=expected)
+    remedy = "Make it with make_step."
+    check_function("fit", "step", step, "(train_state, batch) -> train_state, metrics", remedy)
     check_type("fit", "train_state", train_state, TrainState, "init_train_state(...)")
     check_type("fit", "feed", feed, Feed, "in_memory(arrays, batch_size)")
+    if run is not None:
+        check_type("fit", "run", run, Run, "Run.create(name, config)")
+    if evaluate is not None:
+        check_function("fit", "evaluate", evaluate, "(params, state) -> metrics")
+    if on_evaluate is not None:
+        check_function("fit", "on_evaluate", on_evaluate, "(step, params, state)")
     counts = {"epochs": epochs, "patience": patience, "skip_bad": skip_bad}
     counts |= {"log_every": log_every or 0, "evaluate_every": evaluate_every or 0}
     for name, value in counts.items():

@@ -107,6 +107,18 @@ def test_what_is_no_task_no_config_and_no_splits_is_refused():
         train(jnn.dense(2), config, seed_key(0))
     with pytest.raises(JnnError, match="train: got config of type dict, expected a TrainingConfig"):
         train(task, {"epochs": 1}, seed_key(0))
+    for wrong, message in {
+        "feed": r"got feed of type int, expected a Feed",
+        "test": r"got test=1, expected a function \(params, state\) -> metrics",
+        "baselines": r"got baselines=1, expected a function \(\) -> scores by name",
+        "sections": r"got sections=1, expected a function \(fitted\) -> sections",
+    }.items():
+        with pytest.raises(JnnError, match=f"Task: {message}"):
+            train(task._replace(**{wrong: 1}), config, seed_key(0))
+    with pytest.raises(
+        JnnError, match=r"Task: got validate\(params\), expected a function \(params"
+    ):
+        train(task._replace(validate=lambda params: {}), config, seed_key(0))
 
 
 def test_numbers_are_no_classes():
@@ -138,9 +150,11 @@ def test_a_loss_that_is_one_number_of_a_batch_is_refused():
         train(task, TrainingConfig(epochs=1), seed_key(0), quiet=True)
 
 
-def test_a_loss_that_is_no_function_is_refused():
-    with pytest.raises(JnnError, match="got loss='mse', expected a function of outputs and target"):
+def test_a_loss_and_an_augmentation_that_cannot_be_called_are_refused():
+    with pytest.raises(JnnError, match=r"got loss='mse', expected a function \(outputs, targets\)"):
         supervised(jnn.dense(2), None, loss="mse")
+    with pytest.raises(JnnError, match=r"got augment\(x\), expected a function \(key, x\) -> x"):
+        supervised(jnn.dense(2), None, augment=lambda x: x)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int32])
