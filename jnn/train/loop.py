@@ -262,6 +262,9 @@ def fit(
                 saved = time.perf_counter()
             if signum:
                 recorder.interrupted(signum)
+        if at < steps:
+            count = f"{ledger.worse} evaluation{'s' * (ledger.worse > 1)}"
+            recorder.say(f"Training stopped early at step {at:,}: {count} without a better {best}.")
     if run:
         run.trained = at
     if ledger.best is None:  # no metric is monitored, or none was finite

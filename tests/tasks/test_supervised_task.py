@@ -150,6 +150,26 @@ def test_a_loss_that_is_one_number_of_a_batch_is_refused():
         train(task, TrainingConfig(epochs=1), seed_key(0), quiet=True)
 
 
+@pytest.mark.parametrize("shape", [(40, 2), (40, 5, 2)])
+def test_names_of_columns_are_kept_of_tables_and_windows(shape):
+    x, label = np.random.default_rng(0).normal(size=shape), np.arange(40) % 2
+    arrays = {"features": np.float32(x), "label": label}
+    model = jnn.dense(2) if len(shape) == 2 else jnn.chain(jnn.last_element(), jnn.dense(2))
+    task = supervised(model, from_arrays(arrays, columns=("width", "depth")), batch_size=4)
+    assert task.preparation.columns == ("width", "depth")
+    with pytest.raises(JnnError, match="got names of 3 columns, expected 2, as the inputs have"):
+        supervised(model, from_arrays(arrays, columns=("width", "depth", "height")))
+
+
+def test_windows_are_no_table_to_standardize():
+    splits = from_arrays({"features": np.ones((40, 5, 3)), "label": np.arange(40) % 2})
+    message = (
+        r"standardize=True and 'features' of shape \(\d+, 5, 3\), expected a table \(N, D\). Sc"
+    )
+    with pytest.raises(JnnError, match=message):
+        supervised(jnn.dense(2), splits, standardize=True)
+
+
 def test_a_loss_and_an_augmentation_that_cannot_be_called_are_refused():
     with pytest.raises(JnnError, match=r"got loss='mse', expected a function \(outputs, targets\)"):
         supervised(jnn.dense(2), None, loss="mse")

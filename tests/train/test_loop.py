@@ -111,7 +111,7 @@ def test_the_best_params_are_kept():
     assert losses(fitted.params, fitted.state)["validation/loss"] == min(scores)[0]
 
 
-def test_training_stops_when_patience_ends():
+def test_training_stops_when_patience_ends(capsys):
     worse = iter(range(100))
     fitted = train(
         epochs=50,
@@ -120,6 +120,8 @@ def test_training_stops_when_patience_ends():
     )
     assert int(fitted.train_state.step) == 4 * 6
     assert fitted.ledger.best_step == 6
+    early = "Training stopped early at step 24: 3 evaluations without a better validation/loss.\n"
+    assert capsys.readouterr().err.endswith(early)
 
 
 @pytest.mark.sampled(2)
