@@ -67,6 +67,9 @@ def supervised(
     model = as_model(model)
     remedy = "Pass one such as jnn.losses.huber."
     check_function("supervised", "loss", loss, "(outputs, targets) -> losses", remedy)
+    if measures is not None:
+        example = "{'accuracy': jnn.metrics.accuracy()}"
+        check_type("supervised", "measures", measures, Mapping, example)
     if augment is not None:
         check_function("supervised", "augment", augment, "(key, x) -> x")
     check_type("supervised", "splits", splits, Splits, "jnn.data.splits.from_arrays(arrays)")

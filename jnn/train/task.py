@@ -248,6 +248,8 @@ def train(
     """
     check_type("train", "task", task, Task, "supervised(model, splits)")
     check_type("train", "config", config, TrainingConfig, "TrainingConfig(epochs=10)")
+    if run is not None:
+        check_type("train", "run", run, Run, "Run.create(name, config)")
     if run and task.preparation:
         run.own(PREPARATION, keep_preparation(run.folder, task.preparation))
     if run and task.pretrained:

@@ -107,6 +107,8 @@ def test_what_is_no_task_no_config_and_no_splits_is_refused():
         train(jnn.dense(2), config, seed_key(0))
     with pytest.raises(JnnError, match="train: got config of type dict, expected a TrainingConfig"):
         train(task, {"epochs": 1}, seed_key(0))
+    with pytest.raises(JnnError, match="train: got run of type str, expected a Run, such as"):
+        train(task, config, seed_key(0), "runs/a")
     for wrong, message in {
         "feed": r"got feed of type int, expected a Feed",
         "test": r"got test=1, expected a function \(params, state\) -> metrics",
@@ -175,6 +177,8 @@ def test_a_loss_and_an_augmentation_that_cannot_be_called_are_refused():
         supervised(jnn.dense(2), None, loss="mse")
     with pytest.raises(JnnError, match=r"got augment\(x\), expected a function \(key, x\) -> x"):
         supervised(jnn.dense(2), None, augment=lambda x: x)
+    with pytest.raises(JnnError, match="got measures of type list, expected a Mapping, such as"):
+        supervised(jnn.dense(2), None, measures=["accuracy"])
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int32])
