@@ -362,10 +362,14 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
 
     def check(params, state, carry):
         check_copies("repeat", n, params, state)
+        remedy = "Begin with model.carry(params, x_t, length)."
         if not isinstance(carry, tuple | list) or len(carry) != n:
             length = f" and length {len(carry)}" if isinstance(carry, tuple | list) else ""
             got, expected = f"a carry of type {type(carry).__name__}{length}", f"a tuple of {n}"
-            remedy = "Begin with model.carry(params, x_t, length)."
+            raise mistake("repeat", got=got, expected=expected, remedy=remedy)
+        shapes = [jax.tree.map(jnp.shape, copy) for copy in carry]
+        if other := [shape for shape in shapes if shape != shapes[0]]:
+            got, expected = f"carries of shapes {shapes[0]} and {other[0]}", "equal ones"
             raise mistake("repeat", got=got, expected=expected, remedy=remedy)
 
     def step(params, state, carry, x_t):

@@ -1,5 +1,6 @@
 """The errors that jnn raises, and the form of a message about a user's mistake."""
 
+import inspect
 import signal
 from typing import Any
 
@@ -83,6 +84,32 @@ arrays, batch_size).
     if not isinstance(value, kind):
         got = f"{name} of type {type(value).__name__}"
         raise mistake(caller, got=got, expected=f"a {kind.__name__}, such as {example}")
+
+
+def check_function(caller: str, name: str, value: Any, form: str, remedy: str = "") -> None:
+    """Refuse a ``value`` that cannot be called with the arguments of ``form``.
+
+    >>> check_function("fit", "evaluate", {}, "(params, state) -> metrics")
+    Traceback (most recent call last):
+    jnn.errors.JnnError: fit: got evaluate={}, expected a function (params, state) -> metrics.
+    >>> check_function("fit", "evaluate", lambda params: {}, "(params, state) -> metrics")
+    Traceback (most recent call last):
+    jnn.errors.JnnError: fit: got evaluate(params), expected a function (params, state) -> metrics.
+    """
+    got = f"{name}={value!r}"[:100]
+    if callable(value):
+        arguments = form[1 : form.index(")")].split(", ")
+        try:
+            signature = inspect.signature(value)
+        except (TypeError, ValueError):  # not every callable tells
+            return
+        try:
+            signature.bind(*filter(None, arguments))
+        except TypeError:
+            got = f"{name}{signature}"
+        else:
+            return
+    raise mistake(caller, got=got, expected=f"a function {form}", remedy=remedy)
 
 
 def mistake(caller: str, *, got: str, expected: str, remedy: str = "") -> JnnError:

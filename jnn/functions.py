@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jnn.errors import mistake
+from jnn.errors import check_function, mistake
 from jnn.masks import axes_of_elements, is_of_pairs
 from jnn.model import Model, no_params, pointwise, where
 
@@ -73,11 +73,20 @@ def _same(params, state, x, *, key=None, train=False, mask=None):
 identity = pointwise(no_params, _same)
 
 
+_FORMS = {
+    "init": "(key, x) -> params, state",
+    "carry": "(params, x_t, length) -> carry",
+    "step": "(params, state, carry, x_t) -> y_t, carry",
+}
+"""How the functions of a model are called, but for `apply`, whose options have names."""
+
+
 def as_model(part: Model | Callable) -> Model:
     """``part`` itself if it is a model, else the model of a function such as ``jax.nn.relu``."""
     if isinstance(part, Model):
         _check_options(part.apply)
-        _check_init(part.init)
+        for name, form in _FORMS.items():
+            check_function("Model", name, getattr(part, name), form)
         return part
     if callable(part) and not isinstance(part, type):
         _check_function(part)
@@ -127,19 +136,6 @@ def _check_options(apply: Callable) -> None:
             got=f"an apply without {', '.join(missing)}",
             expected="apply(params, state, x, *, key=None, train=False, mask=None)",
         )
-
-
-def _check_init(init: Callable) -> None:
-    """Check that the ``init`` of a layer takes a key and an x."""
-    try:
-        signature = inspect.signature(init)
-    except (TypeError, ValueError):  # not every callable tells
-        return
-    try:
-        signature.bind(None, None)
-    except TypeError:
-        got = f"init{signature}"
-        raise mistake("Model", got=got, expected="init(key, x)") from None
 
 
 def per_element(model: Model | Callable) -> Model:

@@ -21,13 +21,15 @@ axes are the inputs and outputs of one position, and fan-in = in x window. PyTor
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_batching import sequential_vmap
 from jax.nn.initializers import constant, ones, zeros
 
-from jnn.errors import mistake
+from jnn.errors import check_function, mistake
 from jnn.integers import as_number, check_fraction, check_integer, check_number
 from jnn.threefry import split, unrolled
 
@@ -80,6 +82,30 @@ def _unrolling(make: Callable[..., Init]) -> Callable[..., Init]:
 normal = _unrolling(jax.nn.initializers.normal)
 truncated_normal = _unrolling(jax.nn.initializers.truncated_normal)
 uniform = _unrolling(jax.nn.initializers.uniform)
+
+
+def draw(init: Init, key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    """The param that an initializer of a layer draws; refuses what is none.
+
+    >>> draw(zeros, jax.random.key(0), (2,), jnp.float32).tolist()
+    [0.0, 0.0]
+    >>> draw("zeros", jax.random.key(0), (2,), jnp.float32)
+    Traceback (most recent call last):
+    jnn.errors.JnnError: init: got initializer='zeros', expected a function (key, shape, dtype) -> \
+array. Pass jnn.initializers.zeros, or call what makes one, as in jnn.initializers.he_normal().
+    """
+    form = "(key, shape, dtype) -> array"
+    remedy = (
+        "Pass jnn.initializers.zeros, or call what makes one, as in jnn.initializers.he_normal()."
+    )
+    check_function("init", "initializer", init, form, remedy)
+    param = init(key, shape, dtype)
+    if np.shape(param) != tuple(shape) or callable(param):
+        name = getattr(init, "__name__", type(init).__name__)
+        returned = "a function" if callable(param) else f"an array of shape {np.shape(param)}"
+        got, expected = f"{returned} from {name}", f"an array of shape {tuple(shape)}"
+        raise mistake("init", got=got, expected=expected, remedy=remedy if callable(param) else "")
+    return param
 
 
 def variance_scaling(

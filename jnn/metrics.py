@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jnn.errors import mistake
+from jnn.errors import check_type, mistake
 from jnn.integers import check_integer, check_number
 from jnn.losses import absolute_error, checks, cross_entropy, squared_error
 
@@ -77,6 +77,7 @@ def collection(metrics: Mapping[str, Metric]) -> Metric:
     >>> {name: float(value) for name, value in both.compute(sums).items()}
     {'mse': 2.0, 'mae': 1.0}
     """
+    check_type("collection", "metrics", metrics, Mapping, "{'accuracy': accuracy()}")
     for name, metric in metrics.items():
         if not isinstance(metric, Metric):
             got, remedy = f"{metric!r:.80} as {name!r}", "Of a function, make jnn.metrics.mean_of."

@@ -497,18 +497,18 @@ def check_names(caller: str, names: Iterable[str]) -> None:
 
 
 def check_children(caller: str, names: Iterable[str], params: Params, state: State) -> None:
-    """Refuse params that belong to another model, and what is no params or no state."""
-    for kind, tree in (("params", params), ("state", state)):
+    """Refuse params and state that belong to another model, and what is no params or no state."""
+    for kind, got, tree in (("params", "parameters", params), ("state", "a state", state)):
         if not isinstance(tree, Mapping):
             got = f"{kind} of type {type(tree).__name__}"
             raise mistake(caller, got=got, expected="a dict, as init makes it")
-    if strange := sorted(set(params) - set(names)):
-        raise mistake(
-            caller,
-            got=f"parameters named {', '.join(strange)}",
-            expected=f"only {', '.join(names)}",
-            remedy="Use the params that this model's init made.",
-        )
+        if strange := sorted(map(str, set(tree) - set(names))):
+            raise mistake(
+                caller,
+                got=f"{got} named {', '.join(strange)}",
+                expected=f"only {', '.join(names)}",
+                remedy=f"Use the {kind} that this model's init made.",
+            )
 
 
 def check_copies(caller: str, n: int, *trees: Any) -> None:

@@ -9,7 +9,7 @@ import jax
 from jax.extend.core import get_opaque_trace_state
 
 from jnn.compose import output_of_step, zeros_like
-from jnn.errors import mistake
+from jnn.errors import check_function, mistake
 from jnn.functions import as_model
 from jnn.masks import fits, has_time, is_of_pairs
 from jnn.model import (
@@ -153,9 +153,10 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
     >>> sorted(params), highway.apply(params, state, jnp.ones((7, 4)))[0].shape
     (['gate', 'value'], (7, 4))
     """
-    if not callable(flow) or not isinstance(parts, Mapping):
-        got = f"a flow of type {type(flow).__name__} and parts of type {type(parts).__name__}"
-        raise mistake("wired", got=got, expected="a function (run, x) and a dict of models")
+    check_function("wired", "flow", flow, "(run, x) -> y")
+    if not isinstance(parts, Mapping):
+        got, expected = f"parts of type {type(parts).__name__}", "a dict of models"
+        raise mistake("wired", got=got, expected=expected)
     models = {name: as_model(part) for name, part in parts.items()}
     check_names("wired", models)
 

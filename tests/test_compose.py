@@ -115,7 +115,15 @@ def draws(params, state, x, *, key=None, train=False, mask=None):
             r"got an apply without key, train, mask, expected apply\(params, state, x",
         ),
         ({"a": layer(apply=draws)}, r"in a: got no key where it draws, .*Pass key="),
-        ({"a": layer(init=lambda key: ({}, {}))}, r"got init\(key\), expected init\(key, x\)"),
+        ({"a": layer(init=lambda key: ({}, {}))}, r"got init\(key\), expected a function \(key, x"),
+        (
+            {"a": layer()._replace(carry=lambda params, x: x)},
+            r"got carry\(params, x\), expected a function \(params, x_t, length\) -> carry",
+        ),
+        (
+            {"a": layer()._replace(step=lambda carry, x: x)},
+            r"got step\(carry, x\), expected a function \(params, state, carry, x_t\) -> y_t, c",
+        ),
         ({"a": {"b": jnn.dense(2)}}, r"got a dict as a part of .*by name: chain\(\*\*parts\)"),
         ({"a": map(jnn.dense, (2, 3))}, r"got a map as a part of .*one by one: chain\(\*parts\)"),
     ],
@@ -307,7 +315,13 @@ def test_what_an_unrolled_stack_computes_once_keeps_its_bits(dtype):
             lambda: jnn.chain(jnn.dense(2, kernel_init=jax.nn.initializers.he_normal)).init(
                 jax.random.key(0), jnp.ones(3)
             ),
-            "in 0: init: got a function as kernel, expected an array. Call what makes",
+            r"in 0: init: got a function from he_normal, expected an array of shape \(3, 2\)\. ",
+        ),
+        (
+            lambda: jnn.chain(jnn.pointwise(lambda key, x: ({"w": jnp.ones}, {}), None)).init(
+                jax.random.key(0), jnp.ones(3)
+            ),
+            "in 0: init: got a function as w, expected an array. Call what makes",
         ),
         (
             lambda: jax.jit(jnn.chain(jnp.tanh).apply)({}, {}, jnp.ones(3), train=True),

@@ -2,6 +2,8 @@
 constants.
 """
 
+import contextlib
+import inspect
 import math
 import pickle
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+import jnn
 from jnn import initializers
 from jnn.errors import JnnError
 
@@ -257,3 +260,61 @@ def test_a_scale_may_be_an_array_and_makers_are_pickled(name):
 def test_what_is_no_key_is_refused_by_jax(name):
     with pytest.raises(TypeError, match="key"):
         getattr(initializers, name)()(0, (4,))
+
+
+LAYERS = {
+    "attention": ((2,), {}),
+    "conv": ((4, (3,)), {}),
+    "conv_transpose": ((4, (3,)), {}),
+    "cross_attention": ((2,), {}),
+    "dense": ((4,), {}),
+    "depthwise_conv": (((3,),), {}),
+    "elman": ((4,), {}),
+    "embedding": ((9, 4), {}),
+    "feed_forward": ((8,), {}),
+    "gated": ((4,), {"use_bias": True}),
+    "gru": ((4,), {}),
+    "learned_positions": ((9,), {}),
+    "lstm": ((4,), {"projection": 2}),
+    "mixture_of_experts": ((jnn.dense(4), 2), {}),
+    "relative_buckets": ((), {}),
+}
+OF_OTHERS = {"Model", "Positions", "pointwise", "recurrent"}  # whose init makes params and state
+
+
+def settings_of(make):
+    with contextlib.suppress(TypeError, ValueError):
+        return [name for name in inspect.signature(make).parameters if name.endswith("init")]
+    return []
+
+
+def test_all_layers_with_initializers_are_tried():
+    names = {name for name in jnn.__all__ if settings_of(getattr(jnn, name))}
+    assert names == LAYERS.keys() | OF_OTHERS
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_no_initializer_is_refused_by_each_layer(name):
+    arguments, settings = LAYERS[name]
+    x = jnp.ones((5, 4))
+    inputs = {"embedding": jnp.arange(5), "cross_attention": {"x": x, "memory": x}}
+    for setting in settings_of(getattr(jnn, name)):
+        for wrong in ("zeros", initializers.he_normal, jax.nn.initializers.he_normal, he_of_rows):
+            layer = getattr(jnn, name)(*arguments, **settings, **{setting: wrong})
+            if name == "relative_buckets":
+                layer = jnn.attention(2, positions=layer)
+            with pytest.raises(JnnError, match=MESSAGES[wrong]):
+                layer.init(jax.random.key(0), inputs.get(name, x))
+
+
+def he_of_rows(key, shape, dtype):
+    """One element too many."""
+    return jnp.ones((*shape, 1), dtype)
+
+
+MESSAGES = {
+    "zeros": r"init: got initializer='zeros', expected a function \(key, shape, dtype\) -> array",
+    initializers.he_normal: r"init: got initializer\(in_axis.* as in jnn\.initializers\.he_nor",
+    jax.nn.initializers.he_normal: r"init: got a function from he_normal, .* as in jnn\.init",
+    he_of_rows: r"init: got an array of shape \(.*, 1\) from he_of_rows, expected an array of sha",
+}

@@ -343,3 +343,5 @@ def test_mistakes_are_named_before_tracing(call, message):
 def test_a_plain_function_in_a_collection_is_refused():
     with pytest.raises(JnnError, match="as 'off', expected a Metric"):
         metrics.collection({"off": lambda predictions, targets: predictions - targets})
+    with pytest.raises(JnnError, match="collection: got metrics of type list, expected a Mapping"):
+        metrics.collection([metrics.accuracy()])

@@ -89,9 +89,9 @@ def test_a_flow_that_does_not_fit_its_parts_is_refused(flow, message):
 
 @pytest.mark.parametrize("flow", [lambda run, x: run("dense", x), [jnn.dense(4)]])
 def test_what_is_no_flow_and_no_parts_is_refused(flow):
-    with pytest.raises(jnn.JnnError, match=r"wired: got a flow of type .*expected a function .run"):
+    with pytest.raises(jnn.JnnError, match=r"wired: got flow=.*expected a function \(run, x\)"):
         jnn.wired({"dense": jnn.dense(4)}, flow)
-    with pytest.raises(jnn.JnnError, match=r"and parts of type list, expected .* a dict of models"):
+    with pytest.raises(jnn.JnnError, match="wired: got parts of type list, expected a dict of mo"):
         jnn.wired(lambda run, x: x, [jnn.dense(4)])
 
 

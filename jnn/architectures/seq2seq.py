@@ -122,6 +122,7 @@ def seq2seq(config: Seq2SeqConfig) -> Model:
         return unembed(params[name["target"]], h)
 
     def step(params, state, carry, x_t):
+        check_children("seq2seq", parts, params, state)
         check_names("seq2seq", x_t, "tokens")
         inputs = {"x": embedded("target", params, x_t["tokens"])}
         with scope("decoder"):
@@ -129,6 +130,7 @@ def seq2seq(config: Seq2SeqConfig) -> Model:
         return logits(params, h), carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        check_children("seq2seq", parts, params, state)
         check_names("seq2seq", x, "tokens")
         inputs = {"x": embedded("target", params, x["tokens"])}
         options = {"key": key, "train": train, "mask": mask}
@@ -136,6 +138,7 @@ def seq2seq(config: Seq2SeqConfig) -> Model:
         return logits(params, h), carry
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_children("seq2seq", parts, params, state)
         check_names("seq2seq", x, "tokens", "source")
         tokens = x["tokens"]
         first, length = {**x, "tokens": tokens[..., 0]}, tokens.shape[-1]

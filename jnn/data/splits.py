@@ -115,6 +115,10 @@ def from_arrays(
     [72, 8, 20]
     """
     check_arrays(arrays, "from_arrays")
+    for kind, names in {"classes": classes, "columns": columns}.items():
+        if isinstance(names, str):
+            got, expected = f"{kind}={names!r}", f"a list of names, as [{names!r}]"
+            raise mistake("from_arrays", got=got, expected=expected)
     for name, array in arrays.items():
         check_finite(array, f"from_arrays[{name!r}]")
     if classes:

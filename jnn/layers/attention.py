@@ -127,7 +127,6 @@ def attention(
     parts = parts if encoding.bias is None else (*parts, "positions")
 
     def project(params, x, position, length):
-        check_children("attention", parts, params, {})
         rotate = encoding.within(length).rotate if encoding.within else encoding.rotate
         q, k, v = (projections.project(name, params, x) for name in ("query", "key", "value"))
         if query_norm is not None:
@@ -145,6 +144,7 @@ def attention(
         return encoding.bias(params.get("positions", {}), distance, heads, causal)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_children("attention", parts, params, state)
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
         mask = element_mask("attention", x, mask, keys=x.shape[-2])
         real, pairs = (None, mask) if mask is not None and mask.ndim == x.ndim else (mask, None)
@@ -179,6 +179,7 @@ def attention(
         return memory | {"within": jnp.zeros((*batch, length, 0), k.dtype)}
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        check_children("attention", parts, params, state)
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
         mask = element_mask("attention", x, mask, keys=x.shape[-2])
         if mask is not None and mask.ndim == x.ndim:
@@ -190,18 +191,19 @@ def attention(
             )
         position = carry_of("position", carry)
         check_carry("attention", position, jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
-        T, capacity = x.shape[-2], carry_of("key", carry).shape[-2]
-        cache.check_room("attention", position, T, mask, capacity)
+        before, keys, values = position, carry_of("key", carry), carry_of("value", carry)
+        T, capacity = x.shape[-2], cache.capacity_of(keys)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
-        position, count = cache.advance(position, T, mask)
-        length = carry["within"].shape[-2] if "within" in carry else capacity
+        position, count = cache.advance(before, T, mask)
+        length = cache.capacity_of(carry["within"]) if "within" in carry else capacity
         q, k, v = project(params, x, position, length)
         cached = jax.ShapeDtypeStruct(
             (*x.shape[:-2], *k.shape[-2:-1], capacity, k.shape[-1]), k.dtype
         )
-        check_carry("attention", [carry[name] for name in ("key", "value")], [cached, cached])
-        k = cache.write(carry["key"], k, position, mask)
-        v = cache.write(carry["value"], v, position, mask)
+        check_carry("attention", [keys, values], [cached, cached])
+        cache.check_room("attention", before, T, mask, capacity)
+        k = cache.write(keys, k, position, mask)
+        v = cache.write(values, v, position, mask)
         place = jnp.arange(capacity, dtype=position.dtype).reshape((1,) * position.ndim + (-1,))
         distance = place - position[..., None]
         y = attend(

@@ -1,6 +1,7 @@
 """The key-value cache of attention: plain data that grows at its end, never overwritten."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +34,11 @@ def advance(count: jax.Array, length: int, mask: jax.Array | None) -> tuple[jax.
     if mask is None:
         return count[..., None] + offset.reshape((1,) * count.ndim + (length,)), count + length
     return count[..., None] + offset, count + jnp.sum(mask, axis=-1, dtype=jnp.int32)
+
+
+def capacity_of(cache: Any) -> int:
+    """How many elements a cache ``(..., G, capacity, d)`` has room for; 1 for what is none."""
+    return (1, 1, *np.shape(cache))[-2]
 
 
 def most_real(mask: jax.Array | None, length: int) -> int:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn.initializers import draw
 from jnn.layers import recurrence
 from jnn.layers.checks import check_features, check_params
 from jnn.layers.recurrent import recurrent
@@ -72,7 +73,7 @@ def for_each_gate(init: Callable, n: int) -> Callable:
         rows, columns = shape
         # Not vmapped: two batched QR decompositions at once deadlock if XLA's CPU backend has two
         # threads.
-        keys = split(key, n)
-        return jnp.concatenate([init(key, (rows, columns // n), dtype) for key in keys], axis=1)
+        block = (rows, columns // n)
+        return jnp.concatenate([draw(init, key, block, dtype) for key in split(key, n)], axis=1)
 
     return blocks

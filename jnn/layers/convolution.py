@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.initializers import lecun_normal, zeros
+from jnn.initializers import draw, lecun_normal, zeros
 from jnn.layers.bilinear_convolution import convolution
 from jnn.layers.checks import (
     check_carry,
@@ -352,9 +352,9 @@ def _layer(
 def _params(caller: str, key, x, shape, kernel_init, bias_init) -> dict[str, jax.Array]:
     check_key(caller, key)
     kernel_key, bias_key = split(key)
-    params = {"kernel": kernel_init(kernel_key, shape, parameter_dtype(x))}
+    params = {"kernel": draw(kernel_init, kernel_key, shape, parameter_dtype(x))}
     if bias_init is not None:
-        params["bias"] = bias_init(bias_key, shape[-1:], parameter_dtype(x))
+        params["bias"] = draw(bias_init, bias_key, shape[-1:], parameter_dtype(x))
     return params
 
 

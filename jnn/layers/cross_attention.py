@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.integers import check_fraction
+from jnn.layers.cache import capacity_of
 from jnn.layers.checks import check_carry, check_float, check_names, element_mask
 from jnn.layers.dot_product import attend, check_fused, dot_product_attention, heads_first
-from jnn.layers.projections import Projections
-from jnn.model import Model, carry_of, required_key, where
+from jnn.layers.projections import NAMES, Projections
+from jnn.model import Model, carry_of, check_children, required_key, where
 from jnn.precision import parameter_dtype
 
 
@@ -91,6 +92,7 @@ def cross_attention(
         )
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_children("cross_attention", NAMES, params, state)
         check_names("cross_attention", x, "x", "memory")
         check_float("cross_attention", x["x"], min_rank=2, axes="(..., T, features)")
         k, v, real = keys_and_values(params, x, x["x"].shape[:-2])
@@ -114,12 +116,14 @@ def cross_attention(
         return cache if real is None else cache | {"mask": real}
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        check_children("cross_attention", NAMES, params, state)
         check_names("cross_attention", x, "x")
         k, v = carry_of("key", carry), carry_of("value", carry)
-        examples, (*_, G, S, d) = x["x"].shape[:-2], k.shape
-        check_carry("cross_attention", k, jax.ShapeDtypeStruct((*examples, G, S, d), k.dtype))
-        mask = element_mask("cross_attention", x["x"], mask, keys=S)
+        examples, S = x["x"].shape[:-2], capacity_of(k)
         q = projections.project("query", params, x["x"])
+        memory = (*examples, projections.shared_heads, S, q.shape[-1])
+        check_carry("cross_attention", [k, v], [jax.ShapeDtypeStruct(memory, q.dtype)] * 2)
+        mask = element_mask("cross_attention", x["x"], mask, keys=S)
         allowed = _allowed(carry.get("mask"), mask, x["x"].ndim)
         y = attend(
             heads_first(q),

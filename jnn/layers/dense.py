@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.initializers import Init, lecun_normal, zeros
+from jnn.initializers import Init, draw, lecun_normal, zeros
 from jnn.layers.checks import check_features, check_float, check_params, check_positive, refuse_mask
 from jnn.model import Model, check_key, no_params, pointwise
 from jnn.precision import parameter_dtype
@@ -36,9 +36,10 @@ def dense(
         check_float("dense", x, min_rank=1)
         check_key("dense", key)
         kernel_key, bias_key = split(key)
-        params = {"kernel": kernel_init(kernel_key, (x.shape[-1], features), parameter_dtype(x))}
+        dtype = parameter_dtype(x)
+        params = {"kernel": draw(kernel_init, kernel_key, (x.shape[-1], features), dtype)}
         if use_bias:
-            params["bias"] = bias_init(bias_key, (features,), parameter_dtype(x))
+            params["bias"] = draw(bias_init, bias_key, (features,), dtype)
         return params, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
@@ -76,7 +77,7 @@ def added_bias(*, bias_init: Init = zeros) -> Model:
     def init(key, x):
         check_float("added_bias", x, min_rank=1)
         check_key("added_bias", key)
-        return {"bias": bias_init(key, x.shape[-1:], parameter_dtype(x))}, {}
+        return {"bias": draw(bias_init, key, x.shape[-1:], parameter_dtype(x))}, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_params("added_bias", params, bias=(None,))

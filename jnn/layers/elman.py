@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jnn.initializers import lecun_normal, orthogonal, zeros
+from jnn.initializers import draw, lecun_normal, orthogonal, zeros
 from jnn.layers.activation import activation as activation_called
 from jnn.layers.cells import cell, memory_dtype
 from jnn.layers.checks import check_positive
@@ -50,9 +50,9 @@ def elman(
     def init(key, x_t):
         keys, dtype = split(key, 3), parameter_dtype(x_t)
         return {
-            "kernel": kernel_init(keys[0], (x_t.shape[-1], features), dtype),
-            "recurrent_kernel": recurrent_init(keys[1], (features, features), dtype),
-            "bias": bias_init(keys[2], (features,), dtype),
+            "kernel": draw(kernel_init, keys[0], (x_t.shape[-1], features), dtype),
+            "recurrent_kernel": draw(recurrent_init, keys[1], (features, features), dtype),
+            "bias": draw(bias_init, keys[2], (features,), dtype),
         }
 
     def carry(params, x_t):

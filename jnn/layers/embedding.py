@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.initializers import normal
+from jnn.initializers import draw, normal
 from jnn.layers.checks import (
     check_array,
     check_features,
@@ -41,7 +41,7 @@ def embedding(vocabulary: int, features: int, *, embedding_init=normal(1.0)) -> 
     def init(key, x):
         _check_integer(x)
         check_key("embedding", key)
-        vectors = embedding_init(key, (vocabulary, features), jnp.result_type(float))
+        vectors = draw(embedding_init, key, (vocabulary, features), jnp.result_type(float))
         return {"embedding": vectors}, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):

@@ -5,7 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.initializers import lecun_normal, orthogonal
+from jnn.initializers import draw, lecun_normal, orthogonal
 from jnn.layers.cells import by_gates, cell, for_each_gate, memory_dtype, sigmoid
 from jnn.layers.checks import check_positive
 from jnn.model import Model
@@ -67,7 +67,7 @@ def gru(
         keys, dtype = split(key), parameter_dtype(x_t)
         by_gate = for_each_gate(recurrent_init, 3)
         params = {
-            "kernel": kernel_init(keys[0], (x_t.shape[-1], 3 * features), dtype),
+            "kernel": draw(kernel_init, keys[0], (x_t.shape[-1], 3 * features), dtype),
             "recurrent_kernel": by_gate(keys[1], (features, 3 * features), dtype),
             "bias": jnp.zeros(3 * features, dtype),
         }

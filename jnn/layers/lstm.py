@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.initializers import lecun_normal, orthogonal
+from jnn.initializers import draw, lecun_normal, orthogonal
 from jnn.integers import check_number
 from jnn.layers.cells import by_gates, cell, for_each_gate, memory_dtype, sigmoid
 from jnn.layers.checks import check_positive
@@ -73,14 +73,14 @@ def lstm(
         keys, dtype = split(key, 3), parameter_dtype(x_t)
         by_gate = for_each_gate(recurrent_init, 4)
         params = {
-            "kernel": kernel_init(keys[0], (x_t.shape[-1], 4 * features), dtype),
+            "kernel": draw(kernel_init, keys[0], (x_t.shape[-1], 4 * features), dtype),
             "recurrent_kernel": by_gate(keys[1], (outputs, 4 * features), dtype),
             "bias": jnp.zeros(4 * features, dtype).at[features : 2 * features].set(forget_bias),
         }
         if peephole:
             params["peephole"] = jnp.zeros((3, features), dtype)
         if projection is not None:
-            params["projection"] = kernel_init(keys[2], (features, projection), dtype)
+            params["projection"] = draw(kernel_init, keys[2], (features, projection), dtype)
         return params
 
     def carry(params, x_t):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.functions import as_model
-from jnn.initializers import Init, lecun_normal
+from jnn.initializers import Init, draw, lecun_normal
 from jnn.layers.checks import check_features, check_float, check_params, check_positive, wide_mask
 from jnn.layers.dense import linear
 from jnn.model import (
@@ -91,7 +91,8 @@ def mixture_of_experts(
         check_key("mixture_of_experts", key)
         with scope("experts"):
             params, state = all_experts.init(child_key(key, "experts"), x)
-        kernel = router_init(child_key(key, "router"), (x.shape[-1], experts), parameter_dtype(x))
+        shape = (x.shape[-1], experts)
+        kernel = draw(router_init, child_key(key, "router"), shape, parameter_dtype(x))
         return {"router": {"kernel": kernel}} | named("experts", params), named("experts", state)
 
     def route(params, x, mask):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.initializers import Init, normal
+from jnn.initializers import Init, draw, normal
 from jnn.integers import check_integer, check_number
 from jnn.layers import cache
 from jnn.layers.checks import (
@@ -45,7 +45,7 @@ def learned_positions(length: int, *, first: int = 0, embedding_init: Init = nor
         check_float("learned_positions", x, min_rank=1)
         check_key("learned_positions", key)
         shape = (first + length, x.shape[-1])
-        return {"embedding": embedding_init(key, shape, parameter_dtype(x))}, {}
+        return {"embedding": draw(embedding_init, key, shape, parameter_dtype(x))}, {}
 
     def vectors(params, x, position):
         check_params("learned_positions", params, embedding=(first + length, None))

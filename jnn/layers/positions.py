@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.initializers import Init, normal
+from jnn.initializers import Init, draw, normal
 from jnn.integers import check_fraction, check_number
 from jnn.layers.checks import check_params, check_positive
 from jnn.precision import numerics
@@ -271,7 +271,7 @@ def relative_buckets(
         )
 
     def init(key, heads, dtype):
-        return {"embedding": embedding_init(key, (buckets, heads), dtype)}
+        return {"embedding": draw(embedding_init, key, (buckets, heads), dtype)}
 
     def bias(params, distance, heads, causal):
         check_params("relative_buckets", params, embedding=(buckets, heads))

@@ -6,7 +6,7 @@ from collections.abc import Collection
 import jax
 
 from jnn.errors import mistake
-from jnn.initializers import Init
+from jnn.initializers import Init, draw
 from jnn.layers.checks import check_features, check_params, check_positive
 from jnn.layers.dense import linear
 from jnn.model import Params, check_key
@@ -72,9 +72,9 @@ class Projections:
         for name, child_key in zip(sizes, split(key, len(sizes)), strict=True):
             kernel_key, bias_key = split(child_key)
             kernel_init = (name == "output" and self.output_init) or self.kernel_init
-            params[name] = {"kernel": kernel_init(kernel_key, sizes[name], dtype)}
+            params[name] = {"kernel": draw(kernel_init, kernel_key, sizes[name], dtype)}
             if self._has_bias(name):
-                params[name]["bias"] = self.bias_init(bias_key, sizes[name][1:], dtype)
+                params[name]["bias"] = draw(self.bias_init, bias_key, sizes[name][1:], dtype)
         return params
 
     def project(self, name: str, params: Params, x: jax.Array) -> jax.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib.util
+import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 
 from jnn.errors import JnnError, mistake
 from jnn.files import check_text
+from jnn.runs.folders import is_run, read_record
 from jnn.wording import DIRECTIONS, did_you_mean
 
 
@@ -82,6 +84,13 @@ def find(name: str) -> Listing:
     built_in = {path.stem: path for path in experiments_folder().glob("[!_]*.py")}
     listing = read_listing(built_in[name], built_in=True) if name in built_in else None
     if not listing or not listing.about:
+        if is_run(Path(name)):
+            record = read_record(Path(name))
+            of_run = record.get("source") or record["experiment"]
+            config = shlex.join(["--config", str(Path(name) / "config.json")])
+            remedy = f"Give {of_run}, and `jnn run` {config} for the settings of this run."
+            got, expected = f"{name}, the folder of a run", "an experiment"
+            raise mistake("experiment", got=got, expected=expected, remedy=remedy)
         built_in.pop(name, None)
         suggestion = did_you_mean(name, built_in) or "See `jnn list`."
         raise JnnError(

@@ -23,8 +23,12 @@ class Progress:
     control characters. ``say`` gets the lines for the user and the log (`Run.say`), ``log`` those
     for the log alone (`Run.log`). With ``quiet``, lines are logged but not shown.
 
+    The speed leaves out what happens once: compilation, the steps of the first `update`, and the
+    first evaluation.
+
     >>> nowhere = open(os.devnull, "w")
     >>> with Progress(100, steps_per_epoch=50, say=print, log=print, stream=nowhere) as progress:
+    ...     progress.update(1, {"train/loss": 0.5})
     ...     progress.update(50, {"train/loss": 0.25})
     ...     progress.epoch(50, {"validation/accuracy": 0.9})
     epoch 1/2  step 50/100  train/loss 0.2500  validation/accuracy 0.9000  ... steps/s  ... left
@@ -44,14 +48,15 @@ class Progress:
     ):
         self.steps, self.steps_per_epoch, self.step = steps, steps_per_epoch, start
         self._say, self._log, self._hidden = say, log, hidden
-        self._start, self._began, self._compiling = start, time.monotonic(), 0.0
+        self._start = start
+        self._timed: tuple[int, float] | None = None  # the step and time of the first update
+        self._first_evaluation: float | None = None  # its seconds
         self._metrics: dict[str, float] = {}
         self._stream = stream or sys.stderr
         self._live: Any = None
         self._wants_live = not quiet and is_terminal(self._stream)
 
     def __enter__(self) -> Progress:
-        self._began = time.monotonic()
         if self._wants_live:
             self._live = _live_line(self._stream, self.steps, self._start)
             with contextlib.suppress(OSError):  # where the terminal is gone, training goes on
@@ -66,10 +71,12 @@ class Progress:
 
     def update(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Show that ``step`` steps are done; metrics that are not given keep their last value."""
-        self.step = step
+        self.step = max(self.step, step)  # rows of steps within a dispatch come after it
+        if self._timed is None:
+            self._timed = self.step, time.monotonic()
         self._metrics |= {name: float(value) for name, value in metrics.items()}
         if self._live is not None:
-            self._live.update(self._live.task_ids[0], completed=step, text=self.text())
+            self._live.update(self._live.task_ids[0], completed=self.step, text=self.text())
 
     def epoch(self, step: int, metrics: Mapping[str, Any]) -> None:
         """Update at the end of an epoch, which gets a line of its own.
@@ -81,22 +88,28 @@ class Progress:
 
     @contextlib.contextmanager
     def compiling(self, program: str) -> Iterator[None]:
-        """Say that ``program`` is compiled within the block, and how long that took.
-
-        This time does not count as training.
-        """
+        """Say that ``program`` is compiled within the block, and how long that took."""
         self._say(f"compiling {program} ...")
         began = time.monotonic()
         yield
-        seconds = time.monotonic() - began
-        self._compiling += seconds
-        self._say(f"compiled {program} in {seconds:.1f} s")
+        self._say(f"compiled {program} in {time.monotonic() - began:.1f} s")
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Leave the time of the first such block out of the speed: it compiles."""
+        began = time.monotonic()
+        yield
+        if self._first_evaluation is None:
+            self._first_evaluation = time.monotonic() - began
 
     @property
     def steps_per_second(self) -> float:
-        """The mean speed since the start, without compilation."""
-        seconds = time.monotonic() - self._began - self._compiling
-        return (self.step - self._start) / seconds if seconds > 0 else 0.0
+        """The mean speed since the first update, without what happens once; 0 until it is known."""
+        if self._timed is None:
+            return 0.0
+        step, began = self._timed
+        seconds = time.monotonic() - began - (self._first_evaluation or 0.0)
+        return (self.step - step) / seconds if seconds > 0 else 0.0
 
     def text(self) -> str:
         """The state of training on one line."""

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from jnn.errors import mistake
 from jnn.runs.config_values import config_from
-from jnn.runs.experiments import Listing, find, load
+from jnn.runs.experiments import Listing, find, listings, load
 from jnn.runs.folders import settings_at_hand
 
 
@@ -35,8 +36,21 @@ def recorded(
 
     Raises `JnnError` for an experiment that is gone or that refuses the settings.
     """
-    listing = find(record.get("source") or record["experiment"])
+    listing = _listing(folder, record.get("source"), record["experiment"])
     module = load(listing)
     settings = settings_at_hand(folder, record) | dict(changed or {})
     config = config_from(module.Config, settings, str(folder / "config.json"), record.get("asked"))
     return Recorded(listing, module, settings, config)
+
+
+def _listing(folder: Path, source: str | None, name: str) -> Listing:
+    """The experiment in the file ``source``, or that of jnn of this name."""
+    if source and not Path(source).is_file():
+        remedy = "Put it back; or begin a new run of it, with --config and the config.json of this."
+        got, expected = f"a run of {source}, which is gone", "the file of its experiment"
+        raise mistake(str(folder), got=got, expected=expected, remedy=remedy)
+    if not source and name not in {listing.name for listing in listings()}:
+        remedy = "Load what a notebook or a script trained by `jnn.load(folder, model)`."
+        got, expected = f"a run of {name!r}, no experiment of jnn", "one that `jnn run` began"
+        raise mistake(str(folder), got=got, expected=expected, remedy=remedy)
+    return find(source or name)

@@ -13,7 +13,7 @@ from jnn.data.image_scaling import to_float
 from jnn.data.scaling import Scaling, fit_scaling, scale, unscale
 from jnn.data.scaling import standardize as standardized
 from jnn.data.splits import Splits
-from jnn.errors import check_type, mistake
+from jnn.errors import check_function, check_type, mistake
 from jnn.functions import as_model
 from jnn.metrics import Metric
 from jnn.model import Model, child_key
@@ -65,9 +65,13 @@ def supervised(
     """
 
     model = as_model(model)
-    if not callable(loss):
-        expected = "a function of outputs and targets, such as jnn.losses.huber"
-        raise mistake("supervised", got=f"loss={loss!r}", expected=expected)
+    remedy = "Pass one such as jnn.losses.huber."
+    check_function("supervised", "loss", loss, "(outputs, targets) -> losses", remedy)
+    if measures is not None:
+        example = "{'accuracy': jnn.metrics.accuracy()}"
+        check_type("supervised", "measures", measures, Mapping, example)
+    if augment is not None:
+        check_function("supervised", "augment", augment, "(key, x) -> x")
     check_type("supervised", "splits", splits, Splits, "jnn.data.splits.from_arrays(arrays)")
     for role, name in {"inputs": inputs, "target": target}.items():
         if name not in splits.train:
@@ -77,6 +81,7 @@ def supervised(
     of_classes = jnp.issubdtype(splits.train[target].dtype, jnp.integer)
     is_number = jnp.issubdtype(splits.train[target].dtype, jnp.floating)  # a boolean is none
     if standardize and not (is_number and _are_pictures(splits.train[inputs])):
+        _check_table(splits.train[inputs], inputs)
         splits, columns = standardized(splits, inputs)
     preparation = _preparation(model, splits, inputs, target, columns, loss)
     if standardize and is_number:
@@ -147,12 +152,34 @@ def _preparation(
         pixels=pixels,
         scaling=columns,
         classes=names,
-        columns=splits.columns if columns is not None else (),
+        columns=_names_of_columns(splits.columns, x),
     )
+
+
+def _names_of_columns(names: tuple[str, ...], x: np.ndarray) -> tuple[str, ...]:
+    """Those of the columns of x, where it is a table or windows of a series."""
+    if not names or x.ndim > 3:
+        return ()
+    width = x.shape[-1] if x.ndim > 1 else 1
+    if len(names) != width:
+        got, expected = f"names of {len(names)} columns", f"{width}, as the inputs have"
+        raise mistake("supervised", got=got, expected=expected)
+    return names
 
 
 def _are_pictures(x: np.ndarray) -> bool:
     return x.dtype == np.uint8 and x.ndim == 4
+
+
+def _check_table(x: np.ndarray, name: str) -> None:
+    """Refuse sequences and images of floats, whose columns `standardized` does not know."""
+    if x.ndim > 2:
+        remedy = (
+            "Scale others in load_data, as by fit_scaling and scale of jnn.data.scaling, which "
+            "take x.reshape(-1, x.shape[-1]) and x."
+        )
+        got = f"standardize=True and {name!r} of shape {x.shape}"
+        raise mistake("supervised", got=got, expected="a table (N, D)", remedy=remedy)
 
 
 def _check_classes(labels: list[np.ndarray], target: str) -> None:

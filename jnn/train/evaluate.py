@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jnn.data.batches import padded_batches
+from jnn.errors import check_function, check_type, mistake
 from jnn.metrics import Metric
 from jnn.sharding import gathered, mesh_of, on_mesh_of, whole, within
 from jnn.train.compilation import compiler_options
@@ -45,6 +46,12 @@ def make_evaluate(
     >>> print(f"{evaluate(1.0, {})['test/accuracy']:.3f}")
     0.667
     """
+    check_function("make_evaluate", "predict", predict, "(params, state, batch) -> predictions")
+    example = "jnn.metrics.collection({'accuracy': jnn.metrics.accuracy()})"
+    check_type("make_evaluate", "metric", metric, Metric, example)
+    if target not in arrays:
+        expected = f"one of {', '.join(map(repr, arrays))}"
+        raise mistake("make_evaluate", got=f"target={target!r}", expected=expected)
     batches, weights = jax.device_put(padded_batches(arrays, min(batch_size, len(arrays[target]))))
 
     @jax.jit

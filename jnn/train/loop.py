@@ -11,6 +11,7 @@ Everything else is a pure function defined elsewhere: the update in `jnn.train.s
 `jnn.train.feed`. For a different loop, copy this file.
 """
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -24,7 +25,7 @@ import numpy as np
 
 from jnn import threefry
 from jnn.data.batches import take
-from jnn.errors import JnnError, check_type, mistake
+from jnn.errors import JnnError, check_function, check_type, mistake
 from jnn.integers import check_integer
 from jnn.processes import Together, here
 from jnn.runs.run import Run
@@ -188,7 +189,7 @@ def fit(
     """
     counts = {"epochs": epochs, "patience": patience, "skip_bad": skip_bad}
     counts |= {"log_every": log_every or 0, "evaluate_every": evaluate_every or 0}
-    _check_arguments(step, train_state, feed, evaluate, best, counts)
+    _check_arguments(step, train_state, feed, run, evaluate, on_evaluate, best, counts)
     steps = epochs * feed.steps_per_epoch
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
     evaluate_every = evaluate_every or feed.steps_per_epoch
@@ -221,16 +222,17 @@ def fit(
                 train_state = _skip(train_state, trouble, ledger, skip_bad, recorder, kept, batch)
                 at = _log([{}], at, log_every, ledger, recorder)
             is_time = at % evaluate_every == 0 or at == steps
-            if on_evaluate and is_time:
-                on_evaluate(at, *gathered(_guess(train_state)))
-            if evaluate and is_time:
-                values = evaluated(evaluate, *_guess(train_state))
-                values = processes.told(partial(_floats, values))  # others may round differently
-                of_training = {f"train/{name}" for name in metrics}
-                check_metrics("fit", "evaluate", values, best, of_training)
-                recorder.row(at, values)
-                if best and ledger.judge(at, values[best], lowest=lowest, patience=patience):
-                    kept = _copy(_guess(train_state))
+            with recorder.evaluating() if is_time else contextlib.nullcontext():
+                if on_evaluate and is_time:
+                    on_evaluate(at, *gathered(_guess(train_state)))
+                if evaluate and is_time:
+                    values = evaluated(evaluate, *_guess(train_state))
+                    values = processes.told(partial(_floats, values))  # others may round otherwise
+                    of_training = {f"train/{name}" for name in metrics}
+                    check_metrics("fit", "evaluate", values, best, of_training)
+                    recorder.row(at, values)
+                    if best and ledger.judge(at, values[best], lowest=lowest, patience=patience):
+                        kept = _copy(_guess(train_state))
             ending = at == steps or ledger.done
             recorder.line(at, last=ending)
             is_due = time.perf_counter() - saved >= checkpoint_every
@@ -240,6 +242,9 @@ def fit(
                 saved = time.perf_counter()
             if signum:
                 recorder.interrupted(signum)
+        if at < steps:
+            count = f"{ledger.worse} evaluation{'s' * (ledger.worse > 1)}"
+            recorder.say(f"Training stopped early at step {at:,}: {count} without a better {best}.")
     if run:
         run.trained = at
     if ledger.best is None:  # no metric is monitored, or none was finite
@@ -254,16 +259,23 @@ def _check_arguments(
     step: Step,
     train_state: TrainState,
     feed: Feed,
+    run: Run | None,
     evaluate: Evaluate | None,
+    on_evaluate: OnEvaluate | None,
     best: str | None,
     counts: Mapping[str, int],
 ) -> None:
-    """Refuse what is no step, train state, feed or count, and a metric that nothing measures."""
-    if not callable(step):
-        got, expected = f"a step of type {type(step).__name__}", "a function, as make_step makes it"
-        raise mistake("fit", got=got, expected=expected)
+    """Refuse arguments of other types or signatures, and a metric that nothing measures."""
+    remedy = "Make it with make_step."
+    check_function("fit", "step", step, "(train_state, batch) -> train_state, metrics", remedy)
     check_type("fit", "train_state", train_state, TrainState, "init_train_state(...)")
     check_type("fit", "feed", feed, Feed, "in_memory(arrays, batch_size)")
+    if run is not None:
+        check_type("fit", "run", run, Run, "Run.create(name, config)")
+    if evaluate is not None:
+        check_function("fit", "evaluate", evaluate, "(params, state) -> metrics")
+    if on_evaluate is not None:
+        check_function("fit", "on_evaluate", on_evaluate, "(step, params, state)")
     for name, value in counts.items():
         check_integer("fit", name, value, least=0)
     if counts["patience"] and best is None:

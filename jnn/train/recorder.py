@@ -130,6 +130,10 @@ class Recorder:
             self.run.timings.write(at, {"seconds": seconds, "steps": count})
         self._progress.update(at, {f"train/{name}": value for name, value in row.items()})
 
+    def evaluating(self) -> contextlib.AbstractContextManager[None]:
+        """The block of an evaluation."""
+        return self._progress.evaluating()
+
     def row(self, at: int, values: Mapping[str, Any]) -> None:
         """Log metrics of step ``at``."""
         values = {name: float(value) for name, value in values.items()}

@@ -9,7 +9,7 @@ import optax
 
 from jnn.errors import mistake
 from jnn.functions import as_model
-from jnn.integers import as_integer, spelled
+from jnn.integers import as_integer, check_number, spelled
 from jnn.model import Model, child_key
 from jnn.sharding import drawn
 from jnn.threefry import jitted
@@ -127,6 +127,8 @@ def init_train_state(
     (0, (3, 2))
     """
     check_optimizer("init_train_state", optimizer)
+    if loss_scale is not None:
+        loss_scale = check_number("init_train_state", "loss_scale", loss_scale, above=0)
     model = as_model(model)
     if wrong := [leaf for leaf in jax.tree.leaves(x) if not hasattr(leaf, "shape")]:
         got = f"x with a {type(wrong[0]).__name__}"

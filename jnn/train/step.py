@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jnn.errors import mistake
+from jnn.errors import check_function, mistake
 from jnn.integers import check_integer
 from jnn.model import child_key
 from jnn.paths import path_name
@@ -28,6 +28,7 @@ from jnn.train.weights import WEIGHT, divided, weighted, weighted_mean
 
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
 Step = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
+OF_OBJECTIVE = "(params, state, batch, key) -> loss, (state, metrics)"
 
 TAKEN = "taken"  # the metric of `make_steps` that says which steps ran
 NUMBERS = jax.Array | np.ndarray | np.generic | int | float | complex
@@ -98,10 +99,7 @@ def make_step(
         )
     if mesh is not None:
         check_in_a_row("make_step", mesh)
-    if not callable(objective):
-        got = f"{objective!r}"[:100] + " as objective"
-        expected = "a function (params, state, batch, key) -> loss, (state, metrics)"
-        raise mistake("make_step", got=got, expected=expected)
+    check_function("make_step", "objective", objective, OF_OBJECTIVE)
     check_optimizer("make_step", optimizer)
 
     def step(train_state: TrainState, batch: Any):

@@ -129,12 +129,13 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
 
 def check_member(config: TrainingConfig) -> None:
     """Raise `JnnError` for settings that a member of a sweep cannot have."""
-    if config.patience or config.skip_bad:
-        raise mistake(
-            "sweep",
-            got=f"patience={config.patience}, skip_bad={config.skip_bad}",
-            expected="0: members of one program stop together",
-        )
+    for name in ("patience", "skip_bad"):
+        if value := getattr(config, name):
+            expected = "0: members of one program stop together"
+            remedy = f"Add --{name.replace('_', '-')} 0."
+            if name == "patience":
+                remedy += " Params are kept by the best evaluation all the same."
+            raise mistake("sweep", got=f"{name}={value}", expected=expected, remedy=remedy)
     if pretrained := getattr(config, "pretrained", ""):
         got, expected = f"the pretrained model {pretrained}", "params that are drawn"
         raise mistake("sweep", got=got, expected=expected, remedy="Run each with --start.")

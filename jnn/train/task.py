@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jnn.errors import check_type, mistake
+from jnn.errors import check_function, check_type, mistake
 from jnn.model import Model
 from jnn.processes.connections import connect
 from jnn.runs.run import Run
@@ -25,7 +25,7 @@ from jnn.train.moments import with_moments
 from jnn.train.preparation import FILE as PREPARATION
 from jnn.train.preparation import Preparation, keep_preparation
 from jnn.train.state import TrainState, init_train_state
-from jnn.train.step import Objective, Step, make_step
+from jnn.train.step import OF_OBJECTIVE, Objective, Step, make_step
 from jnn.train.transfer import transferred
 from jnn.transform import path_mask
 
@@ -36,6 +36,19 @@ Transfer = Callable[[Any, Any], tuple[Any, Any]]
 """``(params, state) -> params, state``"""
 
 FIRST_LOSS_SCALE = 2.0**15
+_FORMS = {
+    "objective": OF_OBJECTIVE,
+    "validate": "(params, state) -> metrics",
+    "test": "(params, state) -> metrics",
+    "baselines": "() -> scores by name",
+    "sections": "(fitted) -> sections",
+    "save": "(folder)",
+    "on_evaluate": "(step, params, state)",
+    "read": "(batch, key) -> x",
+    "raw": "() -> {'inputs': array}",
+    "view": "(x, y) -> y",
+}
+"""How the functions of a task are called."""
 _SHORT = {"bfloat16": "bf16", "float16": "f16"}  # in the text of a jaxpr
 
 
@@ -105,6 +118,7 @@ def start(
     ``overrides`` of the optimizer's settings may be traced. Raises `JnnError` where the model does
     not compute in the precision of the config.
     """
+    _check_functions(task)
     optimizer, objective = learning(task, config, **overrides)
     mesh = make_mesh(config.mesh) if config.mesh else None
     devices = device_mesh(config.devices) if config.devices > 1 else None
@@ -135,6 +149,14 @@ def start(
         check_rules(train_state.params, [rule for rule in task.rules if rule not in RULES])
         return train_state, sharded(step, mesh, task.rules)
     return on_each(devices, train_state) if devices else train_state, step
+
+
+def _check_functions(task: Task) -> None:
+    """Refuse a task whose fields are not as `Task` says, before it is trained."""
+    check_type("Task", "feed", task.feed, Feed, "in_memory(arrays, batch_size)")
+    for name, form in _FORMS.items():
+        if (value := getattr(task, name)) is not None:
+            check_function("Task", name, value, form)
 
 
 def step_of(
@@ -226,6 +248,8 @@ def train(
     """
     check_type("train", "task", task, Task, "supervised(model, splits)")
     check_type("train", "config", config, TrainingConfig, "TrainingConfig(epochs=10)")
+    if run is not None:
+        check_type("train", "run", run, Run, "Run.create(name, config)")
     if run and task.preparation:
         run.own(PREPARATION, keep_preparation(run.folder, task.preparation))
     if run and task.pretrained:

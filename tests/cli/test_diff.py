@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jnn.cli import main
+from jnn.cli.verbs.diff import _lines
 from jnn.files import write_json
 from jnn.runs import Run, RunOptions
 from jnn.train import TrainingConfig
@@ -71,6 +72,36 @@ def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
     }.items():
         assert main(["diff", *words, "--logs"]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_equal_gradients_are_followed_by_what_differs_after_them():
+    def lines(metrics, **settings):
+        parts = {"gradient": [], "metrics": metrics, "update": ["params/kernel"]}
+        differ = {
+            name: {"arrays": 9, "differ": [{"path": path, "how": ""} for path in paths]}
+            for name, paths in parts.items()
+        }
+        result = {
+            "settings": settings,
+            "environment": {},
+            "resumed": [[], []],
+            "logged": [1, 1],
+            "states": ["done", "done"],
+            "logs": None,
+            "parting": {"step": 2, "parts": differ},
+            "not_as_logged": ["", ""],
+        }
+        return _lines([Path("a"), Path("b")], result)[-2:]
+
+    equal = "The values inside and the gradient are equal where one device computes them: the runs"
+    rate = "the learning rate of this step"
+    assert lines(["learning_rate"], epochs=[2, 4], warmup=[0.1, 0.2], clip=[0.0, 1.0]) == [
+        f"{equal} differ in",
+        f"{rate}, which follows from warmup and epochs.",
+    ]
+    assert lines(["learning_rate"])[-1] == f"{rate}."
+    optimizer = "the optimizer, or in how a step is compiled for their devices."
+    assert lines(["loss"], epochs=[2, 4])[-1] == optimizer
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ import pytest
 import jnn
 from jnn.cli import main
 from jnn.errors import JnnError
+from jnn.runs import Run, RunOptions
+from jnn.train import TrainingConfig
 
 OWN = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
 
@@ -74,8 +76,15 @@ def test_what_is_no_run_or_has_changed_is_named(run, source, tmp_path):
     with pytest.raises(JnnError):
         jnn.load(run)
     source.unlink()
-    with pytest.raises(JnnError, match=r"own\.py"):
+    with pytest.raises(JnnError, match=r"got a run of .*own\.py, which is gone, expected the file"):
         jnn.load(run)
+    with Run.create(
+        "mine", TrainingConfig(), out=tmp_path / "mine", options=RunOptions(quiet=True)
+    ):
+        pass
+    of_none = r"mine: got a run of 'mine', no experiment of jnn.* by `jnn\.load\(folder, model\)`"
+    with pytest.raises(JnnError, match=of_none):
+        jnn.load(tmp_path / "mine")
 
 
 def test_the_advice_in_the_folder_of_a_run_works(run, source):

@@ -229,6 +229,21 @@ def test_describe_shows_the_layers_of_what_new_writes(folder, capsys, template):
     assert json.loads(capsys.readouterr().out)["parameters"] > 1000
 
 
+def test_describe_shows_the_settings_and_the_layers_of_a_run(folder, capsys):
+    assert main(["run", "line.py", "--epochs", "8", "--out", "mine"]) == 0
+    capsys.readouterr()
+    assert main(["describe", "mine"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("line\n")
+    assert "--epochs         8" in out
+    assert re.search(r"total +26\n", out)
+    assert main(["describe", "mine", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["config"]["epochs"] == 8
+    assert main(["run", "mine"]) == 2
+    message = f"Give {folder / 'line.py'}, and `jnn run` --config mine/config.json for the settings"
+    assert message in capsys.readouterr().err
+
+
 def test_describe_says_why_there_are_no_layers(folder, capsys):
     line = (folder / "line.py").read_text()
     without = line.replace("def describe", "def undescribed")

@@ -89,7 +89,7 @@ def test_an_experiment_without_a_task_is_refused(tmp_path, capsys):
         ),
         ("--config=a.json", "jnn sweep: got --config, expected an option of a sweep."),
         ("--profil", "Unknown option --profil. Did you mean --profile?"),
-        ("--patience 3", "sweep: got patience=3, skip_bad=0, expected 0: members of one program"),
+        ("--patience 3", "sweep: got patience=3, expected 0: members of one program stop tog"),
         ("--devices 2", "sweep: got devices=2, expected 1. Omit it: members are spread over all"),
         (
             "--out used",

@@ -77,3 +77,5 @@ def test_your_own_data_is_checked():
         from_arrays({"x": np.arange(10)}, classes=("a", "b"))
     with pytest.raises(JnnError, match=r"from_arrays\['x'\]: got nan at row 4"):
         from_arrays({"x": np.where(np.arange(10) == 4, np.nan, 1.0)})
+    with pytest.raises(JnnError, match=r"from_arrays: got columns='xy', expected a list of names"):
+        from_arrays({"x": np.zeros((10, 2))}, columns="xy")

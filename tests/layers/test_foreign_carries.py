@@ -46,12 +46,30 @@ def test_what_is_no_dict_of_memories_is_refused(name, carry):
         jax.eval_shape(lambda *trees: layer.step(*trees, carry, inputs(name)), params, state)
 
 
-def test_the_carry_of_other_heads_is_refused():
-    of = lambda heads: jnn.attention(heads, causal=True)
-    params, state = jax.eval_shape(of(2).init, jax.random.key(0), jnp.ones((5, 4)))
-    carry = jax.eval_shape(lambda params: of(1).carry(params, jnp.ones(4), 5), params)
-    with pytest.raises(JnnError, match=r"attention: got a carry of shape .*for this x"):
-        jax.eval_shape(of(2).step, params, state, carry, jnp.ones(4))
+@pytest.mark.parametrize("name", ["attention", "cross_attention"])
+def test_the_carry_of_other_heads_is_refused(name):
+    of = {
+        "attention": lambda heads: jnn.attention(heads, causal=True),
+        "cross_attention": jnn.cross_attention,
+    }[name]
+    params, state = jax.eval_shape(of(2).init, jax.random.key(0), inputs(name, 5))
+    carry = jax.eval_shape(lambda params: of(1).carry(params, inputs(name), 5), params)
+    with pytest.raises(JnnError, match=rf"^{name}: got a carry of shape .*for this x"):
+        jax.eval_shape(of(2).step, params, state, carry, inputs(name))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, None, "a", jnp.ones(()), jnp.ones(3), jnp.ones((2, 5))], ids=str
+)
+@pytest.mark.parametrize("memory", ["key", "value"])
+@pytest.mark.parametrize("name", ["attention", "cross_attention"])
+def test_what_is_no_cache_is_refused(name, memory, wrong):
+    layer = LAYERS[name]
+    params, state = layer.init(jax.random.key(0), inputs(name, 7))
+    carry = layer.carry(params, inputs(name), 6) | {memory: wrong}
+    for call, x in ((layer.step, inputs(name)), (layer.read, inputs(name, 3))):
+        with pytest.raises(JnnError, match=f"{name}: got a carry of shape .* for this x"):
+            call(params, state, carry, x)
 
 
 def test_the_carry_of_another_cell_is_refused():
@@ -98,6 +116,16 @@ def test_what_is_no_carry_of_several_parts_is_refused(name, carry):
             jax.eval_shape(
                 lambda *trees, call=call: call(*trees[:2], carry, trees[2]), params, state, x
             )
+
+
+def test_copies_whose_carries_differ_are_refused():
+    model = jnn.repeat(LSTM, 2)
+    params, state = model.init(jax.random.key(0), jnp.ones((5, 3)))
+    first, second = model.carry(params, jnp.ones(3), 5)
+    for other in ({}, second | {"cell": None}, second | {"cell": jnp.ones(2)}):
+        for call, x in ((model.step, jnp.ones(3)), (model.read, jnp.ones((5, 3)))):
+            with pytest.raises(JnnError, match=r"repeat: got carries of shapes .* expected equal"):
+                call(params, state, (first, other), x)
 
 
 @pytest.mark.parametrize("name", ["repeat", "ensemble"])

@@ -128,6 +128,8 @@ def test_a_state_of_another_model_is_refused(layer):
 
 COMPOSED = {
     "attention": (jnn.attention(1), X),
+    "chain": (jnn.chain(jnn.dense(2), jnn.batch_norm()), X),
+    "cross_attention": (cross_attention(1), {"x": X, "memory": X}),
     "bag_of_ngrams": (bag_of_ngrams(BagOfNgramsConfig(outputs=2, vocabulary=4)), TOKENS),
     "encoder_decoder": (
         encoder_decoder(
@@ -136,6 +138,8 @@ COMPOSED = {
         {"tokens": TOKENS, "source": TOKENS},
     ),
     "mixture_of_experts": (mixture_of_experts(jnn.dense(2), 2), X),
+    "parallel": (jnn.parallel(a=jnn.batch_norm(), b=jnn.dense(3)), X),
+    "wired": (jnn.wired(lambda run, x: run("a", x), {"a": jnn.batch_norm()}), X),
     "seq2seq": (
         seq2seq(Seq2SeqConfig(source_vocabulary=4, target_vocabulary=4, width=4)),
         {"tokens": TOKENS, "source": TOKENS},
@@ -150,6 +154,10 @@ def test_other_parts_and_what_is_no_dict_are_refused(name):
     more = params | {"strange": {"kernel": X}}
     for trees, message in (
         ((more, state), f"{name}: got parameters named strange, expected only"),
+        (
+            (params, state | {"strange": {"mean": X}}),
+            f"{name}: got a state named strange, expected",
+        ),
         ((None, state), f"{name}: got params of type NoneType"),
         (([], state), f"{name}: got params of type list"),
     ):

@@ -36,32 +36,63 @@ def make(said, logged, **more):
     )
 
 
-def test_speed_and_time_left_are_those_of_the_clock_without_compilation(clock):
+def test_speed_and_time_left_are_those_of_the_clock_without_what_happens_once(clock):
     said, logged = [], []
     with make(said, logged) as progress:
         with progress.compiling("train_step"):
             clock.now += 7.5
+        clock.now += 30.0
+        progress.update(5, {"train/loss": 0.7})  # in which programs are loaded
+        clock.now += 10.0
+        progress.update(25, {"train/loss": 0.5})
+        with progress.evaluating():
+            clock.now += 60.0  # compiled here
+        progress.epoch(25, {})
         clock.now += 12.5
-        progress.epoch(25, {"train/loss": 0.5})
+        progress.update(50, {})
+        with progress.evaluating():
+            clock.now += 2.5
+        progress.epoch(50, {})
     assert said == [
         "compiling train_step ...",
         "compiled train_step in 7.5 s",
         "epoch 1/4  step 25/100  train/loss 0.5000  2.000 steps/s  38 s left",
+        "epoch 2/4  step 50/100  train/loss 0.5000  1.800 steps/s  28 s left",
     ]
 
 
 def test_a_resumed_run_counts_its_own_steps_alone(clock):
     said = []
     with make(said, [], start=50) as progress:
-        clock.now += 5
+        clock.now += 7
+        progress.update(60, {})
+        clock.now += 3
         progress.epoch(75, {})
     assert said == ["epoch 3/4  step 75/100  5.000 steps/s  5.0 s left"]
+
+
+def test_no_speed_is_shown_before_a_second_update(clock):
+    said = []
+    with make(said, []) as progress:
+        clock.now += 5
+        progress.update(25, {})
+        clock.now += 1
+        progress.epoch(25, {})
+    assert said == ["epoch 1/4  step 25/100"]
+
+
+def test_rows_within_a_dispatch_do_not_set_the_step_back():
+    with make([], []) as progress:
+        progress.update(25, {"train/loss": 0.5})
+        progress.update(20, {"train/loss": 0.6})
+    assert progress.text().startswith("epoch 1/4  step 25/100")
 
 
 def test_metrics_keep_their_last_value_and_those_for_the_log_alone_are_hidden(clock):
     said = []
     with make(said, []) as progress:
-        clock.now += 1
+        progress.update(50, {"train/loss": 0.5})
+        clock.now += 0.5
         progress.update(
             100, {"train/loss": 0.25, "train/learning_rate": 0.1, "train/gradient_norm": 3.0}
         )

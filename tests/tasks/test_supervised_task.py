@@ -107,6 +107,20 @@ def test_what_is_no_task_no_config_and_no_splits_is_refused():
         train(jnn.dense(2), config, seed_key(0))
     with pytest.raises(JnnError, match="train: got config of type dict, expected a TrainingConfig"):
         train(task, {"epochs": 1}, seed_key(0))
+    with pytest.raises(JnnError, match="train: got run of type str, expected a Run, such as"):
+        train(task, config, seed_key(0), "runs/a")
+    for wrong, message in {
+        "feed": r"got feed of type int, expected a Feed",
+        "test": r"got test=1, expected a function \(params, state\) -> metrics",
+        "baselines": r"got baselines=1, expected a function \(\) -> scores by name",
+        "sections": r"got sections=1, expected a function \(fitted\) -> sections",
+    }.items():
+        with pytest.raises(JnnError, match=f"Task: {message}"):
+            train(task._replace(**{wrong: 1}), config, seed_key(0))
+    with pytest.raises(
+        JnnError, match=r"Task: got validate\(params\), expected a function \(params"
+    ):
+        train(task._replace(validate=lambda params: {}), config, seed_key(0))
 
 
 def test_numbers_are_no_classes():
@@ -138,9 +152,33 @@ def test_a_loss_that_is_one_number_of_a_batch_is_refused():
         train(task, TrainingConfig(epochs=1), seed_key(0), quiet=True)
 
 
-def test_a_loss_that_is_no_function_is_refused():
-    with pytest.raises(JnnError, match="got loss='mse', expected a function of outputs and target"):
+@pytest.mark.parametrize("shape", [(40, 2), (40, 5, 2)])
+def test_names_of_columns_are_kept_of_tables_and_windows(shape):
+    x, label = np.random.default_rng(0).normal(size=shape), np.arange(40) % 2
+    arrays = {"features": np.float32(x), "label": label}
+    model = jnn.dense(2) if len(shape) == 2 else jnn.chain(jnn.last_element(), jnn.dense(2))
+    task = supervised(model, from_arrays(arrays, columns=("width", "depth")), batch_size=4)
+    assert task.preparation.columns == ("width", "depth")
+    with pytest.raises(JnnError, match="got names of 3 columns, expected 2, as the inputs have"):
+        supervised(model, from_arrays(arrays, columns=("width", "depth", "height")))
+
+
+def test_windows_are_no_table_to_standardize():
+    splits = from_arrays({"features": np.ones((40, 5, 3)), "label": np.arange(40) % 2})
+    message = (
+        r"standardize=True and 'features' of shape \(\d+, 5, 3\), expected a table \(N, D\). Sc"
+    )
+    with pytest.raises(JnnError, match=message):
+        supervised(jnn.dense(2), splits, standardize=True)
+
+
+def test_a_loss_and_an_augmentation_that_cannot_be_called_are_refused():
+    with pytest.raises(JnnError, match=r"got loss='mse', expected a function \(outputs, targets\)"):
         supervised(jnn.dense(2), None, loss="mse")
+    with pytest.raises(JnnError, match=r"got augment\(x\), expected a function \(key, x\) -> x"):
+        supervised(jnn.dense(2), None, augment=lambda x: x)
+    with pytest.raises(JnnError, match="got measures of type list, expected a Mapping, such as"):
+        supervised(jnn.dense(2), None, measures=["accuracy"])
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int32])

@@ -111,7 +111,7 @@ def test_the_best_params_are_kept():
     assert losses(fitted.params, fitted.state)["validation/loss"] == min(scores)[0]
 
 
-def test_training_stops_when_patience_ends():
+def test_training_stops_when_patience_ends(capsys):
     worse = iter(range(100))
     fitted = train(
         epochs=50,
@@ -120,6 +120,8 @@ def test_training_stops_when_patience_ends():
     )
     assert int(fitted.train_state.step) == 4 * 6
     assert fitted.ledger.best_step == 6
+    early = "Training stopped early at step 24: 3 evaluations without a better validation/loss.\n"
+    assert capsys.readouterr().err.endswith(early)
 
 
 @pytest.mark.sampled(2)
@@ -392,12 +394,16 @@ def test_a_metric_of_the_objective_that_is_no_number_is_refused():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"step": None}, "a step of type NoneType, expected a function, as make_step makes it"),
+        ({"step": None}, r"step=None, expected a function .* Make it with make_step\."),
         ({"train_state": {}}, r"train_state of type dict, expected a TrainState, .*init_train_"),
         ({"feed": DATA}, r"feed of type dict, expected a Feed, such as in_memory\("),
+        ({"run": "runs/a"}, r"run of type str, expected a Run, such as Run\.create\("),
+        ({"evaluate": {"validation/loss": 0.3}}, r"evaluate=.*, expected a function \(params, sta"),
+        ({"evaluate": lambda params: {}}, r"evaluate\(params\), expected a function \(params, st"),
+        ({"on_evaluate": "samples"}, r"on_evaluate='samples', expected a function \(step, params"),
     ],
 )
-def test_what_is_no_step_no_train_state_and_no_feed_is_refused(change, message):
+def test_arguments_of_another_kind_are_refused(change, message):
     train_state, step = started()
     right = {"step": step, "train_state": train_state, "feed": in_memory(DATA, 8)}
     with pytest.raises(JnnError, match=f"fit: got {message}"):

@@ -314,8 +314,11 @@ def test_an_optimizer_that_was_not_called_is_refused():
         start(optax.adam)
     with pytest.raises(JnnError, match="got <Model dense, pointwise> as optimizer"):
         make_step(objective, jnn.dense(2))
-    with pytest.raises(JnnError, match=r"got <Model dense, .* as objective, expected a function"):
+    with pytest.raises(JnnError, match="got objective=<Model dense, pointwise>, expected a fun"):
         make_step(jnn.dense(2), optax.sgd(0.1))
+    message = r"got objective\(params, batch\), expected a function \(params, state, batch, key\)"
+    with pytest.raises(JnnError, match=message):
+        make_step(lambda params, batch: 0.0, optax.sgd(0.1))
 
 
 SGD, ADAM = optax.sgd(0.1), optax.adam(0.1)
@@ -347,6 +350,8 @@ def test_what_is_no_model_and_no_example_is_refused():
         init_train_state(MODEL, key, optimizer, jnp.ones(3))
     with pytest.raises(JnnError, match="init_train_state: got x with a float, expected arrays"):
         init_train_state(key, MODEL, optimizer, [1.0, 2.0, 3.0])
+    with pytest.raises(JnnError, match="init_train_state: got loss_scale='a', expected a number >"):
+        init_train_state(key, MODEL, optimizer, jnp.ones(3), loss_scale="a")
 
 
 def test_the_average_follows_the_params_in_closed_form(data):

@@ -198,6 +198,11 @@ def test_a_file_that_breaks_meanwhile_ends_the_run_with_its_name(folder, tmp_pat
     assert json.loads((tmp_path / "run/status.json").read_text())["state"] == "failed"
 
 
+def test_what_has_no_length_is_no_source():
+    with pytest.raises(JnnError, match="streamed: got a source of type generator, expected one wi"):
+        streamed(({"x": np.zeros(2)} for _ in range(9)), BATCH)
+
+
 def test_a_transform_that_draws_is_refused(folder):
     rng = np.random.default_rng(0)
     with pytest.raises(

@@ -12,22 +12,24 @@ from jnn.cli.arguments import examples_text, name_first
 from jnn.cli.pretrained import description, description_lines
 from jnn.cli.terminal import bold, dim
 from jnn.errors import mistake
-from jnn.runs.experiments import find, load
-from jnn.runs.folders import is_pretrained
+from jnn.runs.experiments import Listing, find, load
+from jnn.runs.folders import is_pretrained, is_run, read_record
+from jnn.runs.recorded import recorded
 from jnn.tables import table
 
 HELP = """\
 usage: jnn describe NAME [options of the experiment] [--diagram FILE.svg] [--json]
        jnn describe FOLDER [--json]
 
-Show what an experiment does, its settings, and the layers of its model with shapes and parameters;
-or what is in a folder with a pretrained model, and where its tensors go.
+Show what an experiment does, its settings, and the layers of its model with shapes and parameters:
+NAME is an experiment, or the folder of a run, whose settings these are. Of a folder with a
+pretrained model, show what is in it and where its tensors go.
 """
 
 EXAMPLES = (
     "jnn describe image_classification",
     "jnn describe image_classification --model resnet --diagram resnet.svg",
-    "jnn describe image_classification --json",
+    "jnn describe runs/image_classification/latest",
 )
 
 
@@ -39,15 +41,14 @@ def main(argv: list[str]) -> int:
         return 0
     if is_pretrained(name):
         return _describe_folder(name, rest)
-    listing = find(name)
-    module = load(listing)
+    listing, module, defaults = _experiment(name)
 
     from jnn.cli.layers import model_lines, parameter_count
     from jnn.cli.options import DescribeArguments, parse
     from jnn.files import plain
 
-    examples = [f"jnn describe {name}", f"jnn describe {name} --json", f"jnn run {name}"]
-    config, arguments = parse("describe", name, module.Config, DescribeArguments, rest, examples)
+    examples = [f"jnn describe {name}{more}" for more in ("", " --json", " --diagram model.svg")]
+    config, arguments = parse("describe", name, defaults, DescribeArguments, rest, examples)
     settings = plain(config)
     if arguments.diagram:
         _draw(Path(arguments.diagram), module, config)
@@ -67,6 +68,17 @@ def main(argv: list[str]) -> int:
     lines += ["", arguments.diagram] if arguments.diagram else []
     print("\n".join(lines))
     return 0
+
+
+def _experiment(name: str) -> tuple[Listing, ModuleType, Any]:
+    """The experiment, and its ``Config``; of the folder of a run, the config with its settings."""
+    folder = Path(name)
+    if is_run(folder):
+        run = recorded(folder, read_record(folder))
+        return run.listing, run.module, run.config
+    listing = find(name)
+    module = load(listing)
+    return listing, module, module.Config
 
 
 def _draw(path: Path, module: ModuleType, config: Any) -> None:

@@ -21,6 +21,8 @@ EXAMPLES = (
     "jnn diff RUN_A RUN_B --step 100",
 )
 MOST_ROWS = 10
+OF_THE_RATE = ("learning_rate", "schedule", "schedule_options", "warmup", "epochs")
+"""The settings from which the learning rate of a step follows."""
 
 
 def main(argv: list[str]) -> int:
@@ -178,14 +180,24 @@ def _lines(folders: list[Path], result: dict[str, Any]) -> list[str]:
         lines += ["", *_step_table(parting)]
         differ = {name for name, of in parting["parts"].items() if of["differ"]}
         if differ and differ <= {"metrics", "update"}:
-            lines += ["", "The values inside and the gradient are equal where one device computes "
-                      "them: the runs differ in", "the optimizer, or in how a step is compiled for "
-                      "their devices."]  # fmt: skip
+            lines += ["", *_of_the_update(result)]
         for which, text in zip(("first", "second"), result["not_as_logged"], strict=True):
             if text:
                 lines += ["", f"Made again here, step {parting['step']:,} of the {which} run is "
                           f"not what it was: {text}."]  # fmt: skip
     return lines
+
+
+def _of_the_update(result: dict[str, Any]) -> list[str]:
+    """In what runs differ of which the values inside and the gradient of a step are equal."""
+    equal = "The values inside and the gradient are equal where one device computes them"
+    metrics = [of["path"] for of in result["parting"]["parts"]["metrics"]["differ"]]
+    if "learning_rate" not in metrics:
+        return [f"{equal}: the runs differ in", "the optimizer, or in how a step is compiled for "
+                "their devices."]  # fmt: skip
+    by = " and ".join(name for name in OF_THE_RATE if name in result["settings"])
+    follows = f", which follows from {by}" if by else ""
+    return [f"{equal}: the runs differ in", f"the learning rate of this step{follows}."]
 
 
 def _headline(result: dict[str, Any]) -> str:

@@ -59,9 +59,10 @@ def values_of(
     scans: dict[str, int] = {}
 
     def shapes(inputs):
-        answer, arrays, origins = traced(run, params, state, *inputs, {})
+        answer, arrays, places = traced(run, params, state, *inputs, {})
         outputs = jax.tree.leaves_with_path(answer)
-        scans.update((path, len(origin) - 1) for path, origin in zip(paths, origins, strict=True))
+        scans.update((path, place.scans) for path, place in zip(paths, places, strict=True))
+        origins = [place.origin for place in places]
         first = [origin not in origins[:i] for i, origin in enumerate(origins)]
         values = {path: a for path, a, new in zip(paths, arrays, first, strict=True) if new}
         return {_ANSWER + path_name(path): leaf for path, leaf in outputs} | values
@@ -75,14 +76,21 @@ def values_of(
     return tuple(answers), tuple(values)
 
 
-def traced(f: Callable[..., Any], *args: Any) -> tuple[Any, Any, list[tuple[int, ...]]]:
-    """The shapes of both results of a function, and where each array of the second one is made.
+class Place(NamedTuple):
+    """Where a captured value is."""
 
-    That is the scans around it, from the outermost one, and what identifies it within them.
-    """
+    origin: tuple[int, ...]
+    """The scans in which it is made, from the outermost one, and what identifies it within."""
+    scans: int
+    """How many of them are around its tag."""
+
+
+def traced(f: Callable[..., Any], *args: Any) -> tuple[Any, Any, list[Place]]:
+    """The shapes of both results of a function, and the place of each array of the second one."""
     closed, (answer, arrays) = jax.make_jaxpr(f, return_shape=True)(*args)
     inner = closed.jaxpr.outvars[len(jax.tree.leaves(answer)) :]
-    return answer, arrays, [_origin(atom, closed.jaxpr) for atom in inner]
+    places = [Place(_origin(a, closed.jaxpr), _scans(a, closed.jaxpr)) for a in inner]
+    return answer, arrays, places
 
 
 def program(model: Model, params: Any, state: Any, example: Any, mask: Any = None) -> Program:
@@ -249,18 +257,35 @@ class _InScans(at_iteration):
 
 def _origin(atom: Any, jaxpr: Any) -> tuple[int, ...]:
     """What identifies a value whatever names it has: the scans around it, and where it is made."""
-    if not isinstance(atom, core.Var):
+    maker, body, result, is_scan = _maker(atom, jaxpr)
+    if maker is not None and maker.primitive.name == "name":
+        return _origin(maker.invars[0], jaxpr)
+    if body is None:
         return (id(atom),)
+    return (*((id(maker),) if is_scan else ()), *_origin(result, body))
+
+
+def _scans(atom: Any, jaxpr: Any) -> int:
+    """The scans around the tag of a captured value, which may be that of what a scan has made."""
+    _, body, result, is_scan = _maker(atom, jaxpr)
+    return 0 if body is None else is_scan + _scans(result, body)
+
+
+def _maker(atom: Any, jaxpr: Any) -> tuple[Any, Any, Any, bool]:
+    """The equation that makes a value; where it is a scan, or rematerialized, what makes it within.
+
+    That is the body, the value in it, and whether it is a scan, of which it is no last carry.
+    """
+    if not isinstance(atom, core.Var):
+        return None, None, None, False
     maker = next((equation for equation in jaxpr.eqns if atom in equation.outvars), None)
     if maker is None:
-        return (id(atom),)
-    if maker.primitive.name == "name":
-        return _origin(maker.invars[0], jaxpr)
+        return None, None, None, False
     place = maker.outvars.index(atom)
     if maker.primitive.name in REMATS:
         body = callee(maker)[0]
-        return _origin(body.outvars[place], body)
+        return maker, body, body.outvars[place], False
     if maker.primitive.name == "scan" and place >= scan_counts(maker.params)[1]:
         body = maker.params["jaxpr"].jaxpr
-        return (id(maker), *_origin(body.outvars[place], body))
-    return (id(atom),)
+        return maker, body, body.outvars[place], True
+    return maker, None, None, False

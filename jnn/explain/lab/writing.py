@@ -100,9 +100,9 @@ def changes_of_step(
         paths[:] = values
         return y, list(values.values())
 
-    _, arrays, origins = traced(listed, *args)
-    captured = zip(paths, arrays, origins, strict=True)
-    places = {path: (array.shape, len(origin) - 1) for path, array, origin in captured}
+    _, arrays, found = traced(listed, *args)
+    captured = zip(paths, arrays, found, strict=True)
+    places = {path: (array.shape, place.scans) for path, array, place in captured}
     value_of = {value.path: value for value in compiled.values}
     changes = {path: _changes_of_value(value_of[path], places) for path in compiled.scaled}
     return {path: change for path, change in changes.items() if change is not None}

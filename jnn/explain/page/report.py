@@ -17,7 +17,8 @@ from jnn.explain.page import html
 from jnn.explain.page.figures import inline_images
 from jnn.explain.page.markup import Markup
 from jnn.explain.results.curves import Kept, learning_curves
-from jnn.files import write_text
+from jnn.files import read_json, write_text
+from jnn.runs.settings import changes
 from jnn.wording import (
     DIRECTIONS,
     better,
@@ -295,23 +296,38 @@ def _reproduction(folder: Path, summary: Mapping[str, Any]) -> str:
         **(summary.get("versions") or {}),
     }
     facts = {name: str(value) for name, value in facts.items() if value is not None}
-    command = _command(folder, summary)
-    shortened = without_folders_of_words(command)
-    body = html.preformatted(shortened, "command") if command else ""
+    changed = _changed_by_resumes(folder, summary)
+    commands = _commands(folder, summary)[: None if changed else 1]
+    shortened = [without_folders_of_words(command) for command in commands]
+    body = html.preformatted("\n".join(shortened), "command") if commands else ""
     body += html.table("Seed, device, data and versions", facts) if facts else ""
     text = "The same command with the same versions, data and device gives the same numbers."
-    if shortened != command:
+    if changed:
+        text = (
+            f"The run was resumed with other settings ({', '.join(changed)}). The same commands, "
+            "each from the step at which the one before it had stopped, with the same versions, "
+            "data and device give the same numbers."
+        )
+    if shortened != commands:
         text += " Absolute paths are shortened to their last names."
     return html.section("reproduce", "How to reproduce it", text, body)
 
 
-def _command(folder: Path, summary: Mapping[str, Any]) -> str:
-    """The command that started the run, or one that repeats it."""
+def _commands(folder: Path, summary: Mapping[str, Any]) -> list[str]:
+    """The commands that started and resumed the run, or one that repeats it."""
     path, name = folder / "command.txt", summary.get("experiment", "")
     lines = path.read_text(encoding="utf-8").strip().splitlines() if path.is_file() else []
-    if lines:
-        return lines[0]
-    return shlex.join(["jnn", "run", name, "--config", str(folder / "config.json")]) if name else ""
+    if lines or not name:
+        return lines
+    return [shlex.join(["jnn", "run", name, "--config", str(folder / "config.json")])]
+
+
+def _changed_by_resumes(folder: Path, summary: Mapping[str, Any]) -> list[str]:
+    """The settings that are not those that the run began with."""
+    path, config = folder / "env.json", summary.get("config") or {}
+    if not path.is_file():
+        return []
+    return changes(read_json(path).get("config_at_start") or config, config)
 
 
 def without_folders_of_words(command: str) -> str:

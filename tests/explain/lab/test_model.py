@@ -72,7 +72,16 @@ def test_a_factor_scales_a_channel_and_all_behind_it(subject, lab):
     near(lab.run()[0][0], predict(subject.examples.inputs[0].x))
 
 
-@pytest.mark.sampled(2)
+def running_sums():
+    """A layer of one's own, whose output is made in a scan and tagged outside of it."""
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        return jax.lax.scan(lambda c, x_t: (c + x_t, c + x_t), jnp.zeros_like(x[0]), x)[1], state
+
+    return jnn.Model(lambda key, x: ({}, {}), apply)
+
+
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("model", "shape", "path", "change"),
     [
@@ -86,6 +95,12 @@ def test_a_factor_scales_a_channel_and_all_behind_it(subject, lab):
             jnn.chain(blocks=jnn.repeat(jnn.chain(lstm=jnn.lstm(4)), 2)),
             (5, 4),
             "blocks/lstm/hidden",
+            lambda half: jnn.at_iteration(1, half),
+        ),
+        (
+            jnn.chain(blocks=jnn.repeat(jnn.chain(sums=running_sums(), out=jnn.dense(4)), 2)),
+            (5, 4),
+            "blocks/sums/output",
             lambda half: jnn.at_iteration(1, half),
         ),
         (

@@ -202,6 +202,20 @@ def test_everything_is_escaped(tmp_path):
     assert "".join(page.text).count(EVIL) >= 15
 
 
+def test_a_run_that_was_resumed_with_other_settings_has_all_its_commands(tmp_path):
+    commands = "jnn run digits\njnn resume digits --epochs 12\n"
+    (tmp_path / "command.txt").write_text(commands)
+    config = {"epochs": 10, "hidden": (3, 4)}
+    (tmp_path / "env.json").write_text(json.dumps({"config_at_start": config}))
+    page = Page(report(tmp_path, summary=SUMMARY | {"config": config}).read_text())
+    assert page.has("jnn run digits")
+    assert not page.has("jnn resume digits")
+    changed = SUMMARY | {"config": config | {"epochs": 12}}
+    page = Page(report(tmp_path, summary=changed).read_text())
+    assert page.has(" ".join(commands.split()))
+    assert page.has("resumed with other settings (epochs: 10 -> 12). The same commands, each from")
+
+
 def test_the_page_does_not_tell_the_folders_of_the_machine(tmp_path):
     secret = "/home/ada/secret plan"
     command = f"jnn run '{secret}/own.py' --out {tmp_path} --start='{secret}/first' --paths 'a/.*'"
