@@ -144,7 +144,7 @@ def test_steps_end_at_the_first_that_is_not_finite(data):
     optimizer, feed = optax.sgd(1e-2), in_memory(data, 6)
 
     def failing(params, state, batch, key):
-        loss, aux = objective(params, state, batch, key)
+        loss, aux = objective(params, {}, batch, key)
         return jnp.where(state["count"] == 3, jnp.nan, loss), (
             {"count": state["count"] + 1},
             aux[1],
