@@ -189,9 +189,8 @@ def attention(
                 expected="one of elements (..., T) to read a stream",
                 remedy="Call apply.",
             )
-        position = carry_of("position", carry)
-        check_carry("attention", position, jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
-        before, keys, values = position, carry_of("key", carry), carry_of("value", carry)
+        before, keys, values = (carry_of(name, carry) for name in ("position", "key", "value"))
+        check_carry("attention", before, jax.ShapeDtypeStruct(x.shape[:-2], jnp.int32))
         T, capacity = x.shape[-2], cache.capacity_of(keys)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
         position, count = cache.advance(before, T, mask)

@@ -109,11 +109,8 @@ def streamed(
     """
     streams.grain_module()
     if not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
-        got, expected = (
-            f"a source of type {type(source).__name__}",
-            "one with len and []",
-        )
-        raise mistake("streamed", got=got, expected=expected)
+        got = f"a source of type {type(source).__name__}"
+        raise mistake("streamed", got=got, expected="one with len and []")
     size, steps = len(source), batches.steps_per_epoch(len(source), batch_size)
 
     def read_sample():
