@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from jnn.errors import mistake
 from jnn.runs.config_values import config_from
-from jnn.runs.experiments import Listing, experiments_folder, find, load
+from jnn.runs.experiments import Listing, find, listings, load
 from jnn.runs.folders import settings_at_hand
 
 
@@ -49,7 +49,7 @@ def _listing(folder: Path, source: str | None, name: str) -> Listing:
         remedy = "Put it back; or begin a new run of it, with --config and the config.json of this."
         got, expected = f"a run of {source}, which is gone", "the file of its experiment"
         raise mistake(str(folder), got=got, expected=expected, remedy=remedy)
-    if not source and not (experiments_folder() / f"{name}.py").is_file():
+    if not source and name not in {listing.name for listing in listings()}:
         remedy = "Load what a notebook or a script trained by `jnn.load(folder, model)`."
         got, expected = f"a run of {name!r}, no experiment of jnn", "one that `jnn run` began"
         raise mistake(str(folder), got=got, expected=expected, remedy=remedy)
